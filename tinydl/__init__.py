@@ -1,0 +1,110 @@
+"""tinydl: a neural-network engine to read, to trust and to use.
+
+import tinydl as td
+x = td.tensor([1.0, 2.0, 3.0], requires_grad=True)
+(x * x).sum().backward()
+x.grad                                    # tensor([2., 4., 6.])
+"""
+
+from tinydl import data, functional, init, losses, metrics, models, nn, optim
+from tinydl.autograd import Op, grad, no_grad
+from tinydl.creation import arange, eye, full, ones, ones_like, rand, randn, zeros, zeros_like
+from tinydl.device import Device
+from tinydl.errors import DeviceError, DTypeError, GraphError, ShapeError
+from tinydl.ops import methods as _methods  # noqa: F401  binds the operators to Tensor
+from tinydl.ops.activation import relu, sigmoid, tanh
+from tinydl.ops.arithmetic import abs, clip, cos, exp, log, maximum, minimum, sign, sin, sqrt, where
+from tinydl.ops.arithmetic import power as pow
+from tinydl.ops.index import take_along_axis
+from tinydl.ops.linalg import matmul
+from tinydl.ops.reduce import argmax, argmin, cumsum, max, mean, min, prod, std, sum, var
+from tinydl.ops.shape import (
+    broadcast_to,
+    cat,
+    flatten,
+    flip,
+    pad,
+    reshape,
+    split,
+    squeeze,
+    stack,
+    transpose,
+    unsqueeze,
+)
+from tinydl.random import Generator, manual_seed
+from tinydl.serialization import load, save
+from tinydl.tensor import Tensor, tensor
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "DTypeError",
+    "Device",
+    "DeviceError",
+    "Generator",
+    "GraphError",
+    "Op",
+    "ShapeError",
+    "Tensor",
+    "abs",
+    "arange",
+    "argmax",
+    "argmin",
+    "broadcast_to",
+    "cat",
+    "clip",
+    "cos",
+    "cumsum",
+    "data",
+    "exp",
+    "eye",
+    "flatten",
+    "flip",
+    "full",
+    "functional",
+    "grad",
+    "init",
+    "load",
+    "log",
+    "losses",
+    "manual_seed",
+    "matmul",
+    "max",
+    "maximum",
+    "mean",
+    "metrics",
+    "min",
+    "minimum",
+    "models",
+    "nn",
+    "no_grad",
+    "ones",
+    "ones_like",
+    "optim",
+    "pad",
+    "pow",
+    "prod",
+    "rand",
+    "randn",
+    "relu",
+    "reshape",
+    "save",
+    "sigmoid",
+    "sign",
+    "sin",
+    "split",
+    "sqrt",
+    "squeeze",
+    "stack",
+    "std",
+    "sum",
+    "take_along_axis",
+    "tanh",
+    "tensor",
+    "transpose",
+    "unsqueeze",
+    "var",
+    "where",
+    "zeros",
+    "zeros_like",
+]

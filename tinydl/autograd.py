@@ -1,0 +1,527 @@
+"""The graph: operations, the one gate that runs them, and the backward pass.
+
+Every computed tensor points to the operation (`Op`) that made it, and that points to the operations and leaves
+that its inputs came from. The backward pass walks these links from the newest operation to the oldest and
+applies the chain rule at each:
+
+    d loss / d input  =  (d output / d input)^T  d loss / d output.
+"""
+
+from __future__ import annotations
+
+import heapq
+import inspect
+import itertools
+import re
+import sys
+import threading
+import weakref
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
+
+from tinydl.device import Array, Device, device_of
+from tinydl.errors import DeviceError, DTypeError, GraphError, ShapeError
+from tinydl.tensor import Log, Tensor
+
+_F32, _F64 = np.dtype(np.float32), np.dtype(np.float64)
+_creation = itertools.count()
+
+
+class _State(threading.local):
+    recording = True  # operations on tensors that require gradients are recorded
+    on_arrays = False  # an ordinary backward pass runs: operations take plain arrays
+
+
+_state = _State()
+
+
+class Op:
+    """One differentiable operation. Derive your own from it: two methods and you are done.
+
+        class Cube(td.Op):
+            \"\"\"out = x^3,  dx = 3 x^2 g.\"\"\"
+
+            def forward(self, x):
+                return x * x * x
+
+            def backward(self, g, x):
+                return 3 * x * x * g
+
+        y = Cube()(x)
+
+    `forward` gets plain arrays, one for each tensor that the operation is called with, and returns a plain
+    array. `backward` gets g, the gradient of the output, and then by name whatever it reads: inputs of
+    `forward`, or the output as `out`. **What the signature of `backward` names is what stays alive; nothing
+    else does.** It returns one gradient for each input (a tuple when there are several), None for those that
+    `self.needs` says nobody wants. Everything that is not differentiated is an argument of the constructor.
+
+    Write `backward` in operators and tinydl functions: in an ordinary backward pass its arguments are plain
+    arrays, under `create_graph=True` they are tensors, and so every operation has second derivatives.
+    Never change an argument in place.
+    """
+
+    __slots__ = ("_kept", "_logs", "_order", "_parents", "_retained", "device", "dtype", "needs", "shape")
+
+    name: str  # in errors; the class name in lower case with underscores unless given
+    broadcasts: ClassVar[bool] = False  # gradients are summed over the axes along which inputs were broadcast
+    differentiable: ClassVar[bool] = True  # False: the output is a constant, `backward` is not needed
+    promotes: ClassVar[str] = "mixed"  # "mixed": integers beside floats become floats; "always"; "never"
+    views: ClassVar[bool] = False  # the output may share memory with the first input
+
+    device: Device  # `self.device.xp` is its array module
+    needs: tuple[bool, ...]  # which inputs want a gradient
+    shape: tuple[int, ...]  # of the output
+    dtype: np.dtype[Any]
+
+    _order: int  # the place in the order of creation
+    _parents: tuple[Node | None, ...] | None  # None once the graph is freed
+    _kept: list[Any]  # what `backward` reads
+    _logs: list[Log]  # whether that has been changed in place
+    _retained: weakref.ref[Tensor] | None  # the output, if it wants to keep its gradient
+
+    _keeps_inputs: ClassVar[tuple[int, ...]]
+    _keeps_all: ClassVar[bool]
+    _keeps_output: ClassVar[bool]
+
+    def __init_subclass__(cls) -> None:
+        if "name" not in cls.__dict__:
+            cls.name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
+        if cls.differentiable and cls.backward is not Op.backward:
+            cls._keeps_inputs, cls._keeps_all, cls._keeps_output = _what_backward_reads(cls)
+
+    def forward(self, *arrays: Array) -> Array:
+        raise NotImplementedError(f"{type(self).__name__} has no forward")
+
+    def backward(self, g: Any, *kept: Any) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} has no backward")
+
+    # ---- the one gate
+
+    def __call__(self, *inputs: Any) -> Any:
+        """Runs the operation on tensors and Python numbers, and records it where a gradient is wanted.
+
+        Raises: TypeError for plain arrays and for floating dtypes that differ, RuntimeError for tensors on
+        different devices, ValueError for shapes that do not fit.
+        """
+        device: Device | None = None
+        dtype: np.dtype[Any] | None = None
+        mixed = wanted = False
+        arrays = []
+        for x in inputs:
+            if isinstance(x, Tensor):
+                if device is None:
+                    device = x.device
+                elif device is not x.device:
+                    raise DeviceError(
+                        self.name, f"inputs on {device} and {x.device}; move one with .to('{device}')"
+                    )
+                data = x._data
+                if dtype is None:
+                    dtype = data.dtype
+                elif dtype is not data.dtype:
+                    mixed = True
+                wanted = wanted or x._op is not None or x._wants_grad
+                arrays.append(data)
+            else:
+                arrays.append(x if type(x) in _NUMBERS else self._operand(x))
+        if device is None:
+            return self._on_arrays(arrays)
+        if (mixed or (dtype is not _F32 and dtype is not _F64)) and self.promotes != "never":
+            arrays = self._promote(arrays)
+        self.device = device
+        data = self._run(arrays)
+        out = Tensor(data, device)
+        if self.views:
+            out._memory = inputs[0].memory()
+        if wanted and self.differentiable and _state.recording:
+            self._record(inputs, arrays, out)
+        return out
+
+    def _run(self, arrays: list[Array]) -> Array:
+        try:
+            data = self.forward(*arrays)
+        except ValueError as error:
+            shapes = [a.shape if hasattr(a, "shape") else () for a in arrays]
+            if isinstance(error, ShapeError) or not self.broadcasts or _broadcast_together(shapes):
+                raise
+            raise ShapeError(
+                self.name, f"shapes {' and '.join(map(str, shapes))} can't be broadcast together"
+            ) from error
+        if type(data) is not self.device.array_type:  # NumPy's reductions to 0-d return scalars
+            data = self.device.xp.asarray(data)
+        return data
+
+    def _operand(self, x: Any) -> Any:
+        """An input that is neither a tensor nor a Python number."""
+        if x is None or _state.on_arrays:
+            return x
+        if isinstance(x, np.generic):  # a NumPy scalar would widen float32 arrays to float64
+            return x.item()
+        kind = "a plain array" if device_of(x) else type(x).__name__
+        raise DTypeError(self.name, f"expected tensors, got {kind}; wrap it with td.tensor(...)")
+
+    def _on_arrays(self, arrays: list[Array]) -> Array:
+        """The operation on plain arrays, for the backward methods of others."""
+        device = next((d for d in map(device_of, arrays) if d is not None), None)
+        if device is None or not _state.on_arrays:
+            raise DTypeError(self.name, "expected a tensor among its inputs; wrap them with td.tensor(...)")
+        self.device = device
+        self.needs = (False,) * len(arrays)
+        return self._run(arrays)
+
+    def _promote(self, arrays: list[Array]) -> list[Array]:
+        """Casts integers and booleans to the float that stands beside them; refuses two different floats."""
+        floats = {a.dtype for a in arrays if hasattr(a, "dtype") and a.dtype.kind in "fc"}
+        if len(floats) > 1:
+            names = " with ".join(sorted(str(d) for d in floats))
+            raise DTypeError(self.name, f"{names}; convert one with .astype(...)")
+        if floats:
+            target = floats.pop()
+        elif self.promotes == "always" or float in map(type, arrays):
+            target = _F32
+        else:
+            return arrays
+        return [a.astype(target) if getattr(a, "dtype", target) != target else a for a in arrays]
+
+    def _record(self, inputs: Sequence[Any], arrays: list[Array], out: Tensor) -> None:
+        if hasattr(self, "_order"):
+            raise GraphError(self.name, "this operation has run already; make a new one for each call")
+        parents: list[Node | None] = []
+        for x in inputs:
+            if not isinstance(x, Tensor):
+                parents.append(None)
+            elif x._op is not None:
+                parents.append(x._op)
+            else:
+                parents.append(x if x._wants_grad else None)
+        kept: list[Any] = []
+        logs: list[Log] = []
+        for i in range(len(inputs)) if self._keeps_all else self._keeps_inputs:
+            kept.append(arrays[i] if i < len(arrays) else None)
+            if i < len(arrays) and isinstance(inputs[i], Tensor):
+                logs.append(inputs[i].memory().save())
+        if self._keeps_output:
+            kept.append(out._data)
+            logs.append(out.memory().save())
+        self._parents = tuple(parents)
+        self._kept = kept
+        self._logs = logs
+        self._retained = None
+        self._order = next(_creation)
+        self.needs = tuple([p is not None for p in parents])
+        self.shape = out._data.shape
+        self.dtype = out._data.dtype
+        out._op = self
+
+    # ---- backward
+
+    def _gradients(self, g: Any, as_tensors: bool) -> Iterator[tuple[Node, Any]]:
+        """The chain rule at this operation: pairs of a parent and the gradient that flows to it."""
+        for log in self._logs:
+            if log and log.changed():
+                raise GraphError(
+                    self.name,
+                    "an input or the output was changed in place after it was saved for the backward pass; "
+                    "change a copy, or change it after backward()",
+                )
+        parents = self._parents
+        assert parents is not None  # the backward pass looked
+        kept = self._kept_tensors(parents) if as_tensors else self._kept
+        grads = self.backward(g, *kept)
+        if not isinstance(grads, tuple):
+            grads = (grads,)
+        if len(grads) != len(parents):
+            raise GraphError(self.name, f"backward returned {len(grads)} gradients for {len(parents)} inputs")
+        for parent, needed, grad in zip(parents, self.needs, grads, strict=True):
+            if needed and parent is not None and grad is not None:
+                yield parent, self._checked(grad, parent, as_tensors)
+
+    def _kept_tensors(self, parents: tuple[Node | None, ...]) -> list[Any]:
+        """What was kept, as tensors of the graph: second derivatives flow through them."""
+        indices = range(len(parents)) if self._keeps_all else self._keeps_inputs
+        kept: list[Any] = []
+        for i, data in zip(indices, self._kept, strict=False):
+            parent = parents[i] if i < len(parents) else None
+            if isinstance(parent, Tensor):
+                kept.append(parent)
+            elif isinstance(data, self.device.array_type):
+                kept.append(Tensor(data, self.device))
+                kept[-1]._op = parent
+            else:
+                kept.append(data)
+        if self._keeps_output:
+            out = Tensor(self._kept[-1], self.device)
+            out._op = self
+            kept.append(out)
+        return kept
+
+    def _checked(self, grad: Any, parent: Node, as_tensors: bool) -> Any:
+        if as_tensors:
+            if not isinstance(grad, Tensor):
+                raise GraphError(self.name, f"backward returned {type(grad).__name__} where a tensor was due")
+        elif type(grad) is not self.device.array_type:
+            if isinstance(grad, Tensor) or not hasattr(grad, "dtype"):
+                raise GraphError(self.name, f"backward returned {type(grad).__name__} where an array was due")
+            grad = self.device.xp.asarray(grad)
+        if grad.shape != parent.shape:
+            grad = self._summed(grad, parent.shape)
+        if grad.dtype != parent.dtype:
+            raise GraphError(self.name, f"backward returned a {grad.dtype} gradient for {parent.dtype} input")
+        return grad
+
+    def _summed(self, grad: Any, shape: tuple[int, ...]) -> Any:
+        """`grad` summed over the axes along which an input of `shape` was broadcast."""
+        lead = grad.ndim - len(shape)
+        fits = lead >= 0 and all(n in (1, m) for n, m in zip(shape, grad.shape[lead:], strict=True))
+        if not self.broadcasts or not fits:
+            raise GraphError(
+                self.name, f"backward returned a gradient of shape {grad.shape} for an input of {shape}"
+            )
+        axes = tuple(range(lead))
+        axes += tuple(lead + i for i, n in enumerate(shape) if n == 1 and grad.shape[lead + i] != 1)
+        return grad.sum(axis=axes).reshape(shape)
+
+
+Node: TypeAlias = Op | Tensor  # a place that gradients flow to: an operation, or a leaf
+_NUMBERS = frozenset({float, int, bool})
+
+
+def _broadcast_together(shapes: list[tuple[int, ...]]) -> bool:
+    try:
+        np.broadcast_shapes(*shapes)
+    except ValueError:
+        return False
+    return True
+
+
+def _what_backward_reads(cls: type[Op]) -> tuple[tuple[int, ...], bool, bool]:
+    inputs = list(inspect.signature(cls.forward).parameters.values())[1:]
+    reads = list(inspect.signature(cls.backward).parameters.values())[2:]
+    names = [p.name for p in inputs]
+    keeps_all = any(p.kind is p.VAR_POSITIONAL for p in reads)
+    keeps_output = bool(reads) and reads[-1].name == "out" and not keeps_all
+    kept = [p.name for p in (reads[:-1] if keeps_output else reads)]
+    unknown = [name for name in kept if name not in names]
+    if unknown or [names.index(name) for name in kept] != sorted(names.index(name) for name in kept):
+        raise TypeError(
+            f"{cls.__name__}.backward{('g', *(p.name for p in reads))}: after g it may name inputs of "
+            f"forward{tuple(names)}, in that order, and at last out"
+        )
+    return (() if keeps_all else tuple(names.index(name) for name in kept)), keeps_all, keeps_output
+
+
+# ---- the backward pass
+
+
+def backward(
+    tensor: Tensor, gradient: Tensor | None = None, retain_graph: bool = False, create_graph: bool = False
+) -> None:
+    """Adds d tensor / d leaf, weighted by `gradient`, to `leaf.grad` for every leaf that requires it.
+
+    `gradient` has the tensor's shape, dtype and device; a tensor with one element needs none (it is 1 then).
+    The graph is freed on the way unless `retain_graph`. With `create_graph` the gradients are recorded
+    themselves, so that they can be differentiated again.
+
+    Raises: RuntimeError when nothing requires a gradient, for a tensor of several elements without
+    `gradient`, for a graph that was freed, and for saved values that were changed in place.
+    """
+    retain_graph = retain_graph or create_graph
+    grads = _flow([(tensor, _seed(tensor, gradient, create_graph))], retain_graph, create_graph)
+    while grads:
+        leaf, grad = grads.popitem()
+        assert isinstance(leaf, Tensor)
+        leaf._grad = _tensor_of(grad, leaf.device, sys.getrefcount(grad) == 2, leaf._grad)
+
+
+def grad(
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
+    grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
+    create_graph: bool = False,
+    retain_graph: bool | None = None,
+    allow_unused: bool = False,
+) -> tuple[Tensor | None, ...]:
+    """The gradients of the outputs, weighted by `grad_outputs` and summed, with respect to each input.
+
+    Returns a tuple as long as `inputs`, which may be leaves or computed tensors; no `.grad` is touched. Only
+    what lies between outputs and inputs is computed.
+
+    Raises: RuntimeError as `backward` does, and when an input does not take part in the outputs (with
+    `allow_unused` its gradient is None).
+    """
+    outputs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
+    inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    if grad_outputs is None or isinstance(grad_outputs, Tensor):
+        grad_outputs = [grad_outputs] * len(outputs)
+    if len(grad_outputs) != len(outputs):
+        raise GraphError("grad", f"{len(outputs)} outputs and {len(grad_outputs)} grad_outputs")
+    for i, x in enumerate(inputs):
+        if not x.requires_grad:
+            raise GraphError("grad", f"input {i} does not require gradients; set its requires_grad")
+    roots = [(y, _seed(y, v, create_graph)) for y, v in zip(outputs, grad_outputs, strict=True)]
+    retain = create_graph if retain_graph is None else retain_graph
+    grads = _flow(roots, retain, create_graph, {_node(x) for x in inputs})
+    unused = [i for i, x in enumerate(inputs) if _node(x) not in grads]
+    if unused and not allow_unused:
+        raise GraphError(
+            "grad", f"input {unused[0]} takes no part in the outputs; allow_unused=True gives None"
+        )
+    return tuple(
+        None if i in unused else _tensor_of(grads[_node(x)], x.device, False) for i, x in enumerate(inputs)
+    )
+
+
+def retain_grad(tensor: Tensor) -> None:
+    """Makes `backward()` keep the gradient of this computed tensor in its `grad` (leaves always do)."""
+    if tensor._op is not None:
+        tensor._op._retained = weakref.ref(tensor)
+    elif not tensor._wants_grad:
+        raise GraphError("retain_grad", "this tensor does not require gradients")
+
+
+@contextmanager
+def no_grad() -> Iterator[None]:
+    """A context, or a decorator, in which nothing is recorded: what is computed requires no gradients."""
+    before, _state.recording = _state.recording, False
+    try:
+        yield
+    finally:
+        _state.recording = before
+
+
+def _flow(
+    roots: Sequence[tuple[Tensor, Any]],
+    retain_graph: bool,
+    create_graph: bool,
+    targets: set[Node] | None = None,
+) -> dict[Node, Any]:
+    """What flows from the roots to every leaf, or to the targets: plain arrays, or tensors of a new graph.
+
+    Operations run from the newest to the oldest. An operation is newer than all that its inputs came from,
+    so when its turn comes, everything that flows into it has arrived. A heap, no recursion: a graph may have
+    any depth.
+    """
+    arrived: dict[Node, Any] = {}
+    reached: dict[Node, Any] = {}
+    heap: list[tuple[int, Op]] = []
+    useful = None if targets is None else _leading_to(targets, roots)
+
+    def arrive(node: Node, grad: Any) -> None:
+        if node in arrived:
+            arrived[node] = _plus(arrived[node], grad, node.device)
+            return
+        arrived[node] = grad
+        if isinstance(node, Op):
+            heapq.heappush(heap, (-node._order, node))
+
+    before = _state.recording, _state.on_arrays
+    _state.recording, _state.on_arrays = create_graph, not create_graph
+    try:
+        for tensor, seed in roots:
+            arrive(_node(tensor), seed)
+        while heap:
+            op = heapq.heappop(heap)[1]
+            g = arrived.pop(op)
+            if targets is not None and op in targets:
+                reached[op] = g
+            if op._parents is None:
+                raise GraphError(
+                    op.name,
+                    "backward through a graph that was freed by an earlier backward pass; pass "
+                    "retain_graph=True to that one, or compute the forward pass again",
+                )
+            if op._retained is not None and targets is None and (out := op._retained()) is not None:
+                out._grad = _tensor_of(g, out.device, False, out._grad)
+            needs = op.needs
+            if useful is not None:
+                op.needs = tuple([p in useful for p in op._parents])
+            if any(op.needs):
+                for parent, grad in op._gradients(g, as_tensors=create_graph):
+                    arrive(parent, grad)
+                    del grad  # then `arrived` alone holds it
+            op.needs = needs
+            if not retain_graph:
+                op._parents = None
+                op._kept = op._logs = []
+    finally:
+        _state.recording, _state.on_arrays = before
+    reached.update(arrived)
+    return reached
+
+
+def _leading_to(targets: set[Node], roots: Sequence[tuple[Tensor, Any]]) -> set[Node]:
+    """The targets and all operations below the roots that were computed from one of them."""
+    below: set[Op] = set()
+    stack = [tensor._op for tensor, _ in roots]
+    while stack:
+        op = stack.pop()
+        if op is not None and op not in below:
+            below.add(op)
+            stack += [p for p in op._parents or () if isinstance(p, Op)]
+    useful: set[Node] = set(targets)
+    for op in sorted(below, key=lambda op: op._order):
+        if any(p in useful for p in op._parents or ()):
+            useful.add(op)
+    return useful
+
+
+def _node(tensor: Tensor) -> Node:
+    return tensor if tensor._op is None else tensor._op
+
+
+def _seed(tensor: Tensor, gradient: Tensor | None, create_graph: bool) -> Any:
+    """The gradient that a backward pass starts with: a tensor under `create_graph`, else a plain array."""
+    if not tensor.requires_grad:
+        raise GraphError(
+            "backward",
+            "this tensor does not require gradients: no tensor that it was computed from does, or it was "
+            "computed under no_grad()",
+        )
+    if gradient is None:
+        if tensor.size != 1:
+            raise GraphError(
+                "backward",
+                f"a tensor of shape {tensor.shape} needs a gradient of its shape; or reduce it first",
+            )
+        gradient = Tensor(tensor.device.xp.ones_like(tensor._data), tensor.device)
+    elif not isinstance(gradient, Tensor):
+        raise DTypeError("backward", f"gradient must be a Tensor, got {type(gradient).__name__}")
+    elif (gradient.shape, gradient.dtype, gradient.device) != (tensor.shape, tensor.dtype, tensor.device):
+        raise ShapeError(
+            "backward",
+            f"expected a gradient of shape {tensor.shape}, {tensor.dtype} on {tensor.device}, "
+            f"got {gradient.shape}, {gradient.dtype} on {gradient.device}",
+        )
+    return gradient if create_graph else gradient._data
+
+
+def _plus(a: Any, b: Any, device: Device) -> Any:
+    total = a + b
+    if isinstance(total, Tensor) or type(total) is device.array_type:
+        return total
+    return device.xp.asarray(total)  # NumPy's 0-d arrays add up to a scalar
+
+
+def _tensor_of(grad: Any, device: Device, sole_owner: bool, earlier: Tensor | None = None) -> Tensor:
+    """A gradient as a tensor that shares memory with nothing, added to the `earlier` one.
+
+    An array that owns its memory and that nobody else refers to is taken as it is, anything else is copied.
+    """
+    if isinstance(grad, Tensor):
+        if earlier is not None:
+            return earlier + grad
+        if grad._op is None and grad._wants_grad:
+            return grad
+        own = Tensor(grad._data.copy("K"), device)
+        own._op = grad._op
+        return own
+    if earlier is not None:
+        return Tensor(_plus(earlier._data, grad, device), device)
+    return Tensor(grad if sole_owner and grad.base is None else grad.copy("K"), device)
+
+
+Tensor.backward = backward  # type: ignore[method-assign,assignment]
+Tensor.retain_grad = retain_grad  # type: ignore[method-assign,assignment]

@@ -1,0 +1,110 @@
+"""New tensors: filled, counted, random. Floats are float32 and integers int64 unless a dtype is named."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from tinydl.device import Device, get_device
+from tinydl.random import GeneratorLike, as_generator
+from tinydl.tensor import Scalar, Tensor, tensor
+
+Shape = int | tuple[int, ...]
+
+
+def full(
+    shape: Shape,
+    value: Scalar,
+    requires_grad: bool = False,
+    dtype: npt.DTypeLike | None = None,
+    device: str | Device | None = None,
+) -> Tensor:
+    """A tensor of one value; its type decides the dtype unless one is given."""
+    if dtype is None:
+        dtype = np.float32 if isinstance(value, float) else np.asarray(value).dtype
+    home = get_device(device)
+    return Tensor(home.xp.full(shape, value, dtype=dtype), home, requires_grad)
+
+
+def zeros(
+    *shape: Shape,
+    requires_grad: bool = False,
+    dtype: npt.DTypeLike = np.float32,
+    device: str | Device | None = None,
+) -> Tensor:
+    """A tensor of zeros; zeros(2, 3) and zeros((2, 3)) are the same."""
+    return full(_shape(shape), 0, requires_grad, dtype, device)
+
+
+def ones(
+    *shape: Shape,
+    requires_grad: bool = False,
+    dtype: npt.DTypeLike = np.float32,
+    device: str | Device | None = None,
+) -> Tensor:
+    """A tensor of ones; ones(2, 3) and ones((2, 3)) are the same."""
+    return full(_shape(shape), 1, requires_grad, dtype, device)
+
+
+def zeros_like(x: Tensor, requires_grad: bool = False, dtype: npt.DTypeLike | None = None) -> Tensor:
+    """Zeros in the shape, dtype and memory layout of x, on its device."""
+    return Tensor(x.device.xp.zeros_like(x._data, dtype=dtype), x.device, requires_grad)
+
+
+def ones_like(x: Tensor, requires_grad: bool = False, dtype: npt.DTypeLike | None = None) -> Tensor:
+    """Ones in the shape, dtype and memory layout of x, on its device."""
+    return Tensor(x.device.xp.ones_like(x._data, dtype=dtype), x.device, requires_grad)
+
+
+def arange(
+    start: float,
+    stop: float | None = None,
+    step: float = 1,
+    dtype: npt.DTypeLike | None = None,
+    device: str | Device | None = None,
+) -> Tensor:
+    """start, start + step, ... below stop; from 0 when only one bound is given. int64 for integers."""
+    if stop is None:
+        start, stop = 0, start
+    if dtype is None:
+        dtype = np.float32 if any(isinstance(v, float) for v in (start, stop, step)) else np.int64
+    home = get_device(device)
+    return Tensor(home.xp.arange(start, stop, step, dtype=dtype), home)
+
+
+def eye(
+    n: int, m: int | None = None, dtype: npt.DTypeLike = np.float32, device: str | Device | None = None
+) -> Tensor:
+    """The n x m identity matrix, square unless m is given."""
+    home = get_device(device)
+    return Tensor(home.xp.eye(n, m, dtype=dtype), home)
+
+
+def rand(
+    *shape: Shape,
+    generator: GeneratorLike = None,
+    requires_grad: bool = False,
+    dtype: npt.DTypeLike = np.float32,
+    device: str | Device | None = None,
+) -> Tensor:
+    """Uniform numbers in [0, 1)."""
+    host = as_generator(generator).random(_shape(shape), dtype)
+    return tensor(host, requires_grad, device=device)
+
+
+def randn(
+    *shape: Shape,
+    generator: GeneratorLike = None,
+    requires_grad: bool = False,
+    dtype: npt.DTypeLike = np.float32,
+    device: str | Device | None = None,
+) -> Tensor:
+    """Standard normal numbers."""
+    host = as_generator(generator).normal(_shape(shape), dtype)
+    return tensor(host, requires_grad, device=device)
+
+
+def _shape(shape: tuple[Shape, ...]) -> tuple[int, ...]:
+    if len(shape) == 1 and not isinstance(shape[0], int):
+        return tuple(shape[0])
+    return tuple(int(n) for n in shape)  # type: ignore[arg-type]  # integers by now

@@ -1,0 +1,69 @@
+"""The array module switch: where a tensor's memory lives and what computes on it."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from tinydl.kernels import reference
+
+# A NumPy array, or the array type of another device: their common methods are what ops are written in.
+Array: TypeAlias = Any
+
+
+class Device:
+    """One place to compute: its array module `xp`, its array type and its kernels.
+
+    `asarray` and `to_host` are the only way in and out. Devices are compared by name, and equal the string
+    that names them: `tensor.device == "cpu"`.
+    """
+
+    def __init__(self, name: str, xp: ModuleType, array_type: type, kernels: ModuleType) -> None:
+        self.name = name
+        self.xp = xp
+        self.array_type = array_type
+        self.kernels = kernels
+
+    def __repr__(self) -> str:
+        return f"Device({self.name!r})"
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __eq__(self, other: object) -> bool:
+        return self.name == (other.name if isinstance(other, Device) else other)
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    def asarray(self, host: np.ndarray[Any, Any]) -> Array:
+        """A new array on this device with the values, dtype and strides of `host`."""
+        return self.xp.array(host, order="K")
+
+    def to_host(self, array: Array) -> np.ndarray[Any, Any]:
+        """The values of `array` as a NumPy array; on the CPU the array itself."""
+        return np.asarray(array)
+
+
+cpu = Device("cpu", np, np.ndarray, reference)
+
+
+def get_device(device: str | Device | None) -> Device:
+    """The `Device` of that name; None is the CPU.
+
+    Raises: RuntimeError when the device can't be used here, ValueError when there is none of that name.
+    """
+    if device is None:
+        return cpu
+    if isinstance(device, Device):
+        return device
+    if device == "cpu":
+        return cpu
+    raise ValueError(f"device {device!r}: expected 'cpu'; tinydl computes on the CPU only so far")
+
+
+def device_of(array: Array) -> Device | None:
+    """The device whose plain array `array` is, or None when it is no array."""
+    return cpu if isinstance(array, np.ndarray | np.generic) else None

@@ -1,0 +1,201 @@
+"""Convolution and pooling as a textbook writes them: lay the windows out as columns, then multiply.
+
+Every function takes the array module `xp` first. Shapes are N, C, H, W; a pair is (along H, along W). These
+kernels run on every device and are the oracle that faster ones are held against.
+
+im2col turns an image into a matrix with one column for each place of the window, so that a convolution is
+one matrix product (Chellapilla, Puri and Simard, 2006):
+
+    x (C, H, W)  ->  columns (C kh kw, OH OW)        out = W columns,   W (O, C kh kw)
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any, TypeAlias
+
+Array: TypeAlias = Any
+Pair: TypeAlias = tuple[int, int]
+
+
+def output_size(size: int, kernel: int, stride: int, padding: int, dilation: int = 1) -> int:
+    """How many places a window of `kernel` elements has along an axis of length `size`."""
+    return (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
+
+
+def window(i: int, places: int, stride: int, dilation: int) -> slice:
+    """Where element i of the window lies, for each of its places along one (padded) axis."""
+    start = i * dilation
+    return slice(start, start + stride * (places - 1) + 1, stride)
+
+
+def padded(xp: ModuleType, x: Array, padding: Pair, value: float = 0.0) -> Array:
+    """x (N, C, H, W) with a border of `value`."""
+    ph, pw = padding
+    if ph == pw == 0:
+        return x
+    n, c, h, w = x.shape
+    out = xp.full((n, c, h + 2 * ph, w + 2 * pw), value, dtype=x.dtype)
+    out[:, :, ph : ph + h, pw : pw + w] = x
+    return out
+
+
+def im2col(xp: ModuleType, x: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Array:
+    """The windows of x (N, C, H, W) as an array (N, C, kh, kw, OH, OW)."""
+    n, c, h, w = x.shape
+    kh, kw = kernel
+    oh = output_size(h, kh, stride[0], padding[0], dilation[0])
+    ow = output_size(w, kw, stride[1], padding[1], dilation[1])
+    x = padded(xp, x, padding)
+    columns = xp.empty((n, c, kh, kw, oh, ow), dtype=x.dtype)
+    for i in range(kh):
+        for j in range(kw):
+            rows = window(i, oh, stride[0], dilation[0])
+            cols = window(j, ow, stride[1], dilation[1])
+            columns[:, :, i, j] = x[:, :, rows, cols]
+    return columns
+
+
+def col2im(xp: ModuleType, columns: Array, size: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Array:
+    """Adds windows (N, C, kh, kw, OH, OW) back to where im2col read them, in images (N, C, *size)."""
+    n, c, kh, kw, oh, ow = columns.shape
+    (h, w), (ph, pw) = size, padding
+    x = xp.zeros((n, c, h + 2 * ph, w + 2 * pw), dtype=columns.dtype)
+    for i in range(kh):
+        for j in range(kw):
+            rows = window(i, oh, stride[0], dilation[0])
+            cols = window(j, ow, stride[1], dilation[1])
+            x[:, :, rows, cols] += columns[:, :, i, j]
+    return x[:, :, ph : ph + h, pw : pw + w]
+
+
+def conv2d(
+    xp: ModuleType, x: Array, weight: Array, stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> Array:
+    """out[n, o] = sum over c of x[n, c] correlated with weight[o, c]:  out = W columns, for each group.
+
+    x (N, C, H, W), weight (O, C / groups, kh, kw), out (N, O, OH, OW).
+    """
+    o, _, kh, kw = weight.shape
+    columns = im2col(xp, x, (kh, kw), stride, padding, dilation)
+    n, _, _, _, oh, ow = columns.shape
+    w = weight.reshape(groups, o // groups, -1)
+    out = xp.matmul(w, columns.reshape(n, groups, w.shape[2], oh * ow))
+    return out.reshape(n, o, oh, ow)
+
+
+def conv2d_input_gradient(
+    xp: ModuleType,
+    g: Array,
+    weight: Array,
+    size: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+) -> Array:
+    """The gradient of conv2d's input:  columns = W^T g, added back by col2im. A transposed convolution.
+
+    g (N, O, OH, OW), weight (O, C / groups, kh, kw), result (N, C, *size).
+    """
+    n, o, oh, ow = g.shape
+    c, kh, kw = weight.shape[1:]
+    w = weight.reshape(groups, o // groups, c * kh * kw)
+    columns = xp.matmul(w.transpose(0, 2, 1), g.reshape(n, groups, o // groups, oh * ow))
+    return col2im(xp, columns.reshape(n, groups * c, kh, kw, oh, ow), size, stride, padding, dilation)
+
+
+def conv2d_weight_gradient(
+    xp: ModuleType,
+    x: Array,
+    g: Array,
+    kernel: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+) -> Array:
+    """The gradient of conv2d's weight:  dW = g columns^T, summed over the images.
+
+    x (N, C, H, W), g (N, O, OH, OW), result (O, C / groups, *kernel).
+    """
+    n, o, oh, ow = g.shape
+    c = x.shape[1]
+    # Windows of x that no output place reaches, because H is not a multiple of the stride, do not count.
+    columns = im2col(xp, x, kernel, stride, padding, dilation)[:, :, :, :, :oh, :ow]
+    columns = columns.reshape(n, groups, c // groups * kernel[0] * kernel[1], oh * ow)
+    dw = xp.matmul(g.reshape(n, groups, o // groups, oh * ow), columns.transpose(0, 1, 3, 2))
+    return dw.sum(axis=0).reshape(o, c // groups, *kernel)
+
+
+def sum_pool2d(xp: ModuleType, x: Array, kernel: Pair, stride: Pair, padding: Pair, places: Pair) -> Array:
+    """The sum over each window of x (N, C, H, W), at `places` (OH, OW); beyond the border there is 0."""
+    n, c = x.shape[:2]
+    (oh, ow), (kh, kw) = places, kernel
+    x = _reaching(xp, x, kernel, stride, padding, (1, 1), places, 0.0)
+    out = xp.zeros((n, c, oh, ow), dtype=x.dtype)
+    for i in range(kh):
+        for j in range(kw):
+            out += x[:, :, window(i, oh, stride[0], 1), window(j, ow, stride[1], 1)]
+    return out
+
+
+def sum_pool2d_gradient(
+    xp: ModuleType, g: Array, kernel: Pair, stride: Pair, padding: Pair, size: Pair
+) -> Array:
+    """The gradient of sum_pool2d's input (N, C, *size): every element of a window gets the window's g."""
+    n, c, oh, ow = g.shape
+    (h, w), (ph, pw), (kh, kw) = size, padding, kernel
+    bottom = max(h + 2 * ph, stride[0] * (oh - 1) + kh)
+    right = max(w + 2 * pw, stride[1] * (ow - 1) + kw)
+    x = xp.zeros((n, c, bottom, right), dtype=g.dtype)
+    for i in range(kh):
+        for j in range(kw):
+            x[:, :, window(i, oh, stride[0], 1), window(j, ow, stride[1], 1)] += g
+    return x[:, :, ph : ph + h, pw : pw + w]
+
+
+def max_pool2d(
+    xp: ModuleType, x: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, places: Pair
+) -> tuple[Array, Array]:
+    """The largest element of each window of x (N, C, H, W), at `places` (OH, OW), and where it is.
+
+    Beyond the border there is -inf. Indices are flat in the image, int64; of equal elements the first wins.
+    """
+    n, c, h, w = x.shape
+    (oh, ow), (kh, kw), (ph, pw) = places, kernel, padding
+    x = _reaching(xp, x, kernel, stride, padding, dilation, places, -float("inf"))
+    out = xp.full((n, c, oh, ow), -float("inf"), dtype=x.dtype)
+    index = xp.full((n, c, oh, ow), -1, dtype="int64")
+    for i in range(kh):
+        for j in range(kw):
+            value = x[:, :, window(i, oh, stride[0], dilation[0]), window(j, ow, stride[1], dilation[1])]
+            row = xp.arange(oh) * stride[0] + i * dilation[0] - ph
+            col = xp.arange(ow) * stride[1] + j * dilation[1] - pw
+            inside = ((row >= 0) & (row < h))[:, None] & ((col >= 0) & (col < w))[None, :]
+            better = inside & ((value > out) | (index < 0) | xp.isnan(value))
+            out = xp.where(better, value, out)
+            index = xp.where(better, row[:, None] * w + col[None, :], index)
+    return out, index
+
+
+def _reaching(
+    xp: ModuleType,
+    x: Array,
+    kernel: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    places: Pair,
+    value: float,
+) -> Array:
+    """x with its border, continued to the right and below until the last window fits (`ceil_mode`)."""
+    n, c, h, w = x.shape
+    bottom = stride[0] * (places[0] - 1) + dilation[0] * (kernel[0] - 1) + 1
+    right = stride[1] * (places[1] - 1) + dilation[1] * (kernel[1] - 1) + 1
+    ph, pw = padding
+    if ph == pw == 0 and bottom <= h and right <= w:
+        return x
+    out = xp.full((n, c, max(bottom, h + 2 * ph), max(right, w + 2 * pw)), value, dtype=x.dtype)
+    out[:, :, ph : ph + h, pw : pw + w] = x
+    return out

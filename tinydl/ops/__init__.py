@@ -1,0 +1,1 @@
+"""Differentiable operations, forward and backward side by side."""

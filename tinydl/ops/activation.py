@@ -1,0 +1,200 @@
+"""Activation functions, each with its derivative."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tinydl.autograd import Op
+from tinydl.device import Array
+from tinydl.errors import ShapeError
+from tinydl.ops.arithmetic import exp
+from tinydl.ops.reduce import Reduction
+from tinydl.ops.reduce import max as max_over
+from tinydl.ops.shape import normalize_axes, reshape
+from tinydl.tensor import Tensor
+
+
+class Activation(Op):
+    """A function of one floating input; integers give float32."""
+
+    __slots__ = ()
+    promotes = "always"
+
+
+class ReLU(Activation):
+    """out = max(x, 0),  dx = g where x > 0."""
+
+    __slots__ = ()
+    name = "relu"
+
+    def forward(self, x: Array) -> Array:
+        return self.device.xp.maximum(x, x.dtype.type(0))
+
+    def backward(self, g: Any, out: Any) -> Any:
+        return g * (out > 0)
+
+
+class LeakyReLU(Activation):
+    """out = x where x > 0, else slope x,  dx = g where x > 0, else slope g."""
+
+    __slots__ = ("slope",)
+    name = "leaky_relu"
+
+    def __init__(self, slope: float) -> None:
+        self.slope = slope
+
+    def forward(self, x: Array) -> Array:
+        return x * self._gain(x)
+
+    def backward(self, g: Any, x: Any) -> Any:
+        return g * self._gain(x)
+
+    def _gain(self, x: Any) -> Any:
+        return (x > 0).astype(x.dtype) * (1.0 - self.slope) + self.slope
+
+
+class ELU(Activation):
+    """out = x where x > 0, else alpha (e^x - 1),  dx = g where x > 0, else alpha e^x g."""
+
+    __slots__ = ("alpha",)
+    name = "elu"
+
+    def __init__(self, alpha: float) -> None:
+        self.alpha = alpha
+
+    def forward(self, x: Array) -> Array:
+        xp = self.device.xp
+        return xp.where(x > 0, x, self.alpha * xp.expm1(xp.minimum(x, x.dtype.type(0))))
+
+    def backward(self, g: Any, x: Any) -> Any:
+        positive = x > 0
+        return g * positive + g * ~positive * (self.alpha * exp(x * ~positive))  # e^x only where x <= 0
+
+
+class Softplus(Activation):
+    """out = log(1 + e^x) = max(x, 0) + log(1 + e^-|x|),  dx = g sigmoid(x)."""
+
+    __slots__ = ()
+
+    def forward(self, x: Array) -> Array:
+        xp = self.device.xp
+        return xp.maximum(x, x.dtype.type(0)) + xp.log1p(xp.exp(-xp.abs(x)))
+
+    def backward(self, g: Any, x: Any) -> Any:
+        return g * sigmoid(x)
+
+
+class Sigmoid(Activation):
+    """out = 1 / (1 + e^-x) = (1 + tanh(x / 2)) / 2,  dx = g out (1 - out)."""
+
+    __slots__ = ()
+
+    def forward(self, x: Array) -> Array:
+        xp = self.device.xp
+        small = xp.exp(-xp.abs(x))  # in (0, 1]: never overflows, and keeps all digits where out is near 0
+        return xp.where(x >= 0, x.dtype.type(1), small) / (1.0 + small)
+
+    def backward(self, g: Any, out: Any) -> Any:
+        return g * (out * (1.0 - out))
+
+
+class Tanh(Activation):
+    """out = tanh x,  dx = g (1 - out^2)."""
+
+    __slots__ = ()
+
+    def forward(self, x: Array) -> Array:
+        return self.device.xp.tanh(x)
+
+    def backward(self, g: Any, out: Any) -> Any:
+        return g * (1.0 - out * out)
+
+
+class Softmax(Reduction):
+    """out_i = e^(x_i) / sum_j e^(x_j),  dx = out (g - sum_j g_j out_j)."""
+
+    __slots__ = ()
+    promotes = "always"
+
+    def forward(self, x: Array) -> Array:
+        axes = self.prepare(x)
+        if x.size == 0:
+            return x.copy()
+        e = self.device.xp.exp(x - x.max(axis=axes, keepdims=True))
+        return e / e.sum(axis=axes, keepdims=True)
+
+    def backward(self, g: Any, out: Any) -> Any:
+        return out * (g - (g * out).sum(axis=self.axis, keepdims=True))
+
+
+class LogSoftmax(Reduction):
+    """out_i = x_i - log sum_j e^(x_j),  dx = g - e^out sum_j g_j."""
+
+    __slots__ = ()
+    promotes = "always"
+
+    def forward(self, x: Array) -> Array:
+        xp = self.device.xp
+        axes = self.prepare(x)
+        if x.size == 0:
+            return x.copy()
+        shifted = x - x.max(axis=axes, keepdims=True)
+        return shifted - xp.log(xp.exp(shifted).sum(axis=axes, keepdims=True))
+
+    def backward(self, g: Any, out: Any) -> Any:
+        return g - exp(out) * g.sum(axis=self.axis, keepdims=True)
+
+
+# ---- the functions
+
+
+def relu(x: Tensor) -> Tensor:
+    """max(x, 0); the gradient at 0 is 0."""
+    return ReLU()(x)  # type: ignore[no-any-return]
+
+
+def leaky_relu(x: Tensor, negative_slope: float = 0.01) -> Tensor:
+    """x where x > 0, negative_slope * x elsewhere; the gradient at 0 is negative_slope."""
+    return LeakyReLU(negative_slope)(x)  # type: ignore[no-any-return]
+
+
+def elu(x: Tensor, alpha: float = 1.0) -> Tensor:
+    """x where x > 0, alpha (e^x - 1) elsewhere (Clevert et al., 2015)."""
+    return ELU(alpha)(x)  # type: ignore[no-any-return]
+
+
+def softplus(x: Tensor) -> Tensor:
+    """log(1 + e^x), a smooth ReLU, without overflow."""
+    return Softplus()(x)  # type: ignore[no-any-return]
+
+
+def sigmoid(x: Tensor) -> Tensor:
+    """1 / (1 + e^-x), without overflow."""
+    return Sigmoid()(x)  # type: ignore[no-any-return]
+
+
+def tanh(x: Tensor) -> Tensor:
+    """The hyperbolic tangent."""
+    return Tanh()(x)  # type: ignore[no-any-return]
+
+
+def softmax(x: Tensor, axis: int = -1) -> Tensor:
+    """e^x / sum(e^x) along the axis: probabilities."""
+    return Softmax(axis)(x)  # type: ignore[no-any-return]
+
+
+def log_softmax(x: Tensor, axis: int = -1) -> Tensor:
+    """log(softmax(x)) along the axis, without overflow or log of 0."""
+    return LogSoftmax(axis)(x)  # type: ignore[no-any-return]
+
+
+def maxout(x: Tensor, pieces: int, axis: int = 1) -> Tensor:
+    """The largest of each group of `pieces` neighbours along the axis (Goodfellow et al., 2013).
+
+    (N, C, ...) becomes (N, C / pieces, ...); raises ValueError when C is not a multiple of `pieces`.
+    """
+    (axis,) = normalize_axes("maxout", axis, x.ndim)
+    n = x.shape[axis]
+    if pieces < 1 or n % pieces:
+        raise ShapeError("maxout", f"axis {axis} of shape {x.shape} is not a multiple of {pieces} pieces")
+    return max_over(reshape(x, (*x.shape[:axis], n // pieces, pieces, *x.shape[axis + 1 :])), axis + 1)

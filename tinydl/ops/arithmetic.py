@@ -1,0 +1,415 @@
+"""Elementwise arithmetic, each operation with its derivative.
+
+`g` is the gradient of the output throughout. Shapes broadcast as NumPy's do; the gate sums a gradient back
+over the axes along which its input was broadcast.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from tinydl.autograd import Op
+from tinydl.device import Array
+from tinydl.errors import DTypeError
+from tinydl.tensor import Scalar, Tensor
+
+
+class Elementwise(Op):
+    """out = ufunc(a, b), in the memory layout of the larger operand."""
+
+    __slots__ = ()
+    broadcasts = True
+    ufunc: str
+
+    def forward(self, a: Array, b: Array) -> Array:
+        xp = self.device.xp
+        ufunc = getattr(xp, self.ufunc)
+        if getattr(a, "ndim", 0) <= 2 or getattr(b, "ndim", 0) <= 2:
+            return ufunc(a, b)
+        # NumPy answers in C order as soon as the operands differ in layout, and all that follows would pay.
+        large, small = (a, b) if a.size >= b.size else (b, a)
+        if large.flags.c_contiguous or large.strides == small.strides:
+            return ufunc(a, b)
+        shape = xp.broadcast_shapes(a.shape, b.shape)
+        if shape != large.shape:
+            return ufunc(a, b)
+        dtype = xp.result_type(a, b) if self.differentiable else bool
+        return ufunc(a, b, out=xp.empty_like(large, dtype=dtype))
+
+
+class Add(Elementwise):
+    """out = a + b,  da = g,  db = g."""
+
+    __slots__ = ()
+    ufunc = "add"
+
+    def backward(self, g: Any) -> Any:
+        return g, g
+
+
+class Subtract(Elementwise):
+    """out = a - b,  da = g,  db = -g."""
+
+    __slots__ = ()
+    ufunc = "subtract"
+
+    def backward(self, g: Any) -> Any:
+        return g, -g if self.needs[1] else None
+
+
+class Multiply(Elementwise):
+    """out = a b,  da = g b,  db = g a."""
+
+    __slots__ = ()
+    ufunc = "multiply"
+
+    def backward(self, g: Any, a: Any, b: Any) -> Any:
+        return g * b if self.needs[0] else None, g * a if self.needs[1] else None
+
+
+class Divide(Elementwise):
+    """out = a / b,  da = g / b,  db = -g a / b^2."""
+
+    __slots__ = ()
+    name = "divide"
+    ufunc = "true_divide"
+    promotes = "always"
+
+    def backward(self, g: Any, a: Any, b: Any) -> Any:
+        over = g / b
+        return over if self.needs[0] else None, -over * (a / b) if self.needs[1] else None
+
+
+class Power(Elementwise):
+    """out = a^b,  da = g b a^(b-1),  db = g a^b log a  (0 where a = 0)."""
+
+    __slots__ = ()
+    ufunc = "power"
+
+    def forward(self, a: Array, b: Array) -> Array:
+        return super().forward(a, b) if hasattr(b, "dtype") else a**b  # ** knows squares and roots
+
+    def backward(self, g: Any, a: Any, b: Any) -> Any:
+        da = db = None
+        if self.needs[0]:  # b a^(b-1) is 0 for b = 0, also where a = 0
+            da = g * (b * power(a, (where(b == 0, 1.0, b) if hasattr(b, "dtype") else b or 1.0) - 1.0))
+        if self.needs[1]:
+            if hasattr(a, "dtype"):
+                db = g * power(a, b) * log(where(a == 0, 1.0, a))
+            else:
+                db = g * power(a, b) * (math.log(a) if a > 0 else 0.0 if a == 0 else math.nan)
+        return da, db
+
+
+class Maximum(Elementwise):
+    """out = max(a, b),  da = g where a > b,  db = g where a < b; where a = b each gets half of g."""
+
+    __slots__ = ()
+    ufunc = "maximum"
+
+    def backward(self, g: Any, a: Any, b: Any) -> Any:
+        tie = g * (a == b) * 0.5
+        return (
+            g * (a > b) + tie if self.needs[0] else None,
+            g * (a < b) + tie if self.needs[1] else None,
+        )
+
+
+class Minimum(Elementwise):
+    """out = min(a, b),  da = g where a < b,  db = g where a > b; where a = b each gets half of g."""
+
+    __slots__ = ()
+    ufunc = "minimum"
+
+    def backward(self, g: Any, a: Any, b: Any) -> Any:
+        tie = g * (a == b) * 0.5
+        return (
+            g * (a < b) + tie if self.needs[0] else None,
+            g * (a > b) + tie if self.needs[1] else None,
+        )
+
+
+class Negative(Op):
+    """out = -x,  dx = -g."""
+
+    __slots__ = ()
+
+    def forward(self, x: Array) -> Array:
+        return -x
+
+    def backward(self, g: Any) -> Any:
+        return -g
+
+
+class Exp(Op):
+    """out = exp x,  dx = g out."""
+
+    __slots__ = ()
+    promotes = "always"
+
+    def forward(self, x: Array) -> Array:
+        return self.device.xp.exp(x)
+
+    def backward(self, g: Any, out: Any) -> Any:
+        return g * out
+
+
+class Log(Op):
+    """out = log x,  dx = g / x."""
+
+    __slots__ = ()
+    promotes = "always"
+
+    def forward(self, x: Array) -> Array:
+        return self.device.xp.log(x)
+
+    def backward(self, g: Any, x: Any) -> Any:
+        return g / x
+
+
+class Log1p(Op):
+    """out = log(1 + x), exact for small x;  dx = g / (1 + x)."""
+
+    __slots__ = ()
+    promotes = "always"
+
+    def forward(self, x: Array) -> Array:
+        return self.device.xp.log1p(x)
+
+    def backward(self, g: Any, x: Any) -> Any:
+        return g / (1.0 + x)
+
+
+class Sqrt(Op):
+    """out = sqrt x,  dx = g / (2 out)."""
+
+    __slots__ = ()
+    promotes = "always"
+
+    def forward(self, x: Array) -> Array:
+        return self.device.xp.sqrt(x)
+
+    def backward(self, g: Any, out: Any) -> Any:
+        return g / (2.0 * out)
+
+
+class Abs(Op):
+    """out = |x|,  dx = g sign x  (0 at 0)."""
+
+    __slots__ = ()
+
+    def forward(self, x: Array) -> Array:
+        return self.device.xp.abs(x)
+
+    def backward(self, g: Any, x: Any) -> Any:
+        return g * sign(x)
+
+
+class Sign(Op):
+    """out = -1, 0 or 1. Its derivative is 0 wherever it has one."""
+
+    __slots__ = ()
+
+    def forward(self, x: Array) -> Array:
+        return self.device.xp.sign(x)
+
+    def backward(self, g: Any) -> Any:
+        return g * 0.0
+
+
+class Sin(Op):
+    """out = sin x,  dx = g cos x."""
+
+    __slots__ = ()
+    promotes = "always"
+
+    def forward(self, x: Array) -> Array:
+        return self.device.xp.sin(x)
+
+    def backward(self, g: Any, x: Any) -> Any:
+        return g * cos(x)
+
+
+class Cos(Op):
+    """out = cos x,  dx = -g sin x."""
+
+    __slots__ = ()
+    promotes = "always"
+
+    def forward(self, x: Array) -> Array:
+        return self.device.xp.cos(x)
+
+    def backward(self, g: Any, x: Any) -> Any:
+        return -g * sin(x)
+
+
+class Clip(Op):
+    """out = min(max(x, low), high),  dx = g where low <= x <= high."""
+
+    __slots__ = ("high", "low")
+
+    def __init__(self, low: float | None, high: float | None) -> None:
+        self.low, self.high = low, high
+
+    def forward(self, x: Array) -> Array:
+        return self.device.xp.clip(x, self.low, self.high)
+
+    def backward(self, g: Any, x: Any) -> Any:
+        if self.low is not None:
+            g = g * (x >= self.low)
+        if self.high is not None:
+            g = g * (x <= self.high)
+        return g
+
+
+class Where(Op):
+    """out = a where condition, else b;  da = g where condition,  db = g where not."""
+
+    __slots__ = ()
+    broadcasts = True
+
+    def _promote(self, arrays: list[Array]) -> list[Array]:
+        condition, a, b = arrays
+        if not hasattr(a, "dtype") and not hasattr(b, "dtype"):  # two Python numbers
+            a = self.device.xp.asarray(a, dtype="float32" if isinstance(a, float) else None)
+        return [condition, *super()._promote([a, b])]
+
+    def forward(self, condition: Array, a: Array, b: Array) -> Array:
+        if condition.dtype != bool:
+            raise DTypeError(self.name, f"the condition must be boolean, got {condition.dtype}")
+        return self.device.xp.where(condition, a, b)
+
+    def backward(self, g: Any, condition: Any) -> Any:
+        return None, g * condition if self.needs[1] else None, g * ~condition if self.needs[2] else None
+
+
+class Compare(Elementwise):
+    """out = a < b and the like, boolean; not differentiable."""
+
+    __slots__ = ("name", "ufunc")
+    differentiable = False
+
+    def __init__(self, ufunc: str) -> None:
+        self.name = self.ufunc = ufunc
+
+
+class Logical(Op):
+    """out = a and b, a or b, a xor b, not a, of booleans; not differentiable."""
+
+    __slots__ = ("name",)
+    differentiable = False
+    broadcasts = True
+
+    def __init__(self, ufunc: str) -> None:
+        self.name = ufunc
+
+    def forward(self, *arrays: Array) -> Array:
+        for a in arrays:
+            if not isinstance(a, bool) and getattr(a, "dtype", None) != bool:
+                got = a.dtype if hasattr(a, "dtype") else type(a).__name__
+                raise DTypeError(self.name, f"expected booleans, got {got}")
+        return getattr(self.device.xp, self.name)(*arrays)
+
+
+# ---- the functions
+
+
+def add(a: Tensor | Scalar, b: Tensor | Scalar) -> Tensor:
+    """a + b, broadcast."""
+    return Add()(a, b)  # type: ignore[no-any-return]
+
+
+def subtract(a: Tensor | Scalar, b: Tensor | Scalar) -> Tensor:
+    """a - b, broadcast."""
+    return Subtract()(a, b)  # type: ignore[no-any-return]
+
+
+def multiply(a: Tensor | Scalar, b: Tensor | Scalar) -> Tensor:
+    """a * b elementwise, broadcast."""
+    return Multiply()(a, b)  # type: ignore[no-any-return]
+
+
+def divide(a: Tensor | Scalar, b: Tensor | Scalar) -> Tensor:
+    """a / b elementwise, broadcast; integers give float32."""
+    return Divide()(a, b)  # type: ignore[no-any-return]
+
+
+def power(a: Tensor | Scalar, b: Tensor | Scalar) -> Tensor:
+    """a to the power b elementwise, broadcast."""
+    return Power()(a, b)  # type: ignore[no-any-return]
+
+
+def maximum(a: Tensor | Scalar, b: Tensor | Scalar) -> Tensor:
+    """The larger of a and b elementwise, broadcast; at ties the gradient is shared evenly."""
+    return Maximum()(a, b)  # type: ignore[no-any-return]
+
+
+def minimum(a: Tensor | Scalar, b: Tensor | Scalar) -> Tensor:
+    """The smaller of a and b elementwise, broadcast; at ties the gradient is shared evenly."""
+    return Minimum()(a, b)  # type: ignore[no-any-return]
+
+
+def where(condition: Tensor, a: Tensor | Scalar, b: Tensor | Scalar) -> Tensor:
+    """a where the boolean condition is true, b elsewhere, broadcast. Raises TypeError for other conditions."""
+    return Where()(condition, a, b)  # type: ignore[no-any-return]
+
+
+def negative(x: Tensor) -> Tensor:
+    """-x."""
+    return Negative()(x)  # type: ignore[no-any-return]
+
+
+def exp(x: Tensor) -> Tensor:
+    """e to the power x, elementwise."""
+    return Exp()(x)  # type: ignore[no-any-return]
+
+
+def log(x: Tensor) -> Tensor:
+    """The natural logarithm, elementwise."""
+    return Log()(x)  # type: ignore[no-any-return]
+
+
+def log1p(x: Tensor) -> Tensor:
+    """log(1 + x), accurate for small x, elementwise."""
+    return Log1p()(x)  # type: ignore[no-any-return]
+
+
+def sqrt(x: Tensor) -> Tensor:
+    """The square root, elementwise."""
+    return Sqrt()(x)  # type: ignore[no-any-return]
+
+
+def abs(x: Tensor) -> Tensor:
+    """|x| elementwise; the gradient at 0 is 0."""
+    return Abs()(x)  # type: ignore[no-any-return]
+
+
+def sign(x: Tensor) -> Tensor:
+    """-1, 0 or 1 elementwise; the gradient is 0."""
+    return Sign()(x)  # type: ignore[no-any-return]
+
+
+def sin(x: Tensor) -> Tensor:
+    """The sine of x radians, elementwise."""
+    return Sin()(x)  # type: ignore[no-any-return]
+
+
+def cos(x: Tensor) -> Tensor:
+    """The cosine of x radians, elementwise."""
+    return Cos()(x)  # type: ignore[no-any-return]
+
+
+def clip(x: Tensor, low: float | None = None, high: float | None = None) -> Tensor:
+    """x limited to [low, high]; the gradient passes where low <= x <= high, the bounds included."""
+    return Clip(low, high)(x)  # type: ignore[no-any-return]
+
+
+def compare(ufunc: str, a: Tensor | Scalar, b: Tensor | Scalar) -> Tensor:
+    """A boolean tensor; `ufunc` is equal, not_equal, less, less_equal, greater or greater_equal."""
+    return Compare(ufunc)(a, b)  # type: ignore[no-any-return]
+
+
+def logical(ufunc: str, *operands: Tensor | bool) -> Tensor:
+    """A boolean tensor; `ufunc` is logical_and, logical_or, logical_xor or logical_not."""
+    return Logical(ufunc)(*operands)  # type: ignore[no-any-return]

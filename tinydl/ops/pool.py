@@ -1,0 +1,203 @@
+"""Pooling: one number for each window of an image.
+
+A window that is averaged shares its gradient among its elements; one that is reduced to its largest element
+gives the whole gradient to that element:
+
+    average:  dx = g / n at every place of the window      maximum:  dx = g at the place of the maximum
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+from tinydl.autograd import Op
+from tinydl.device import Array
+from tinydl.errors import ShapeError
+from tinydl.ops.conv import pair
+from tinydl.ops.index import AddAt
+from tinydl.ops.shape import reshape
+from tinydl.tensor import Tensor
+
+Pair: TypeAlias = tuple[int, int]
+
+
+class SumPool2d(Op):
+    """out = the sum of each window of x,  dx = g, added at every element of its window."""
+
+    __slots__ = ("kernel", "padding", "places", "size", "stride")
+
+    def __init__(self, kernel: Pair, stride: Pair, padding: Pair, places: Pair) -> None:
+        self.kernel, self.stride, self.padding, self.places = kernel, stride, padding, places
+
+    def forward(self, x: Array) -> Array:
+        self.size = x.shape[2:]
+        return self.device.kernels.sum_pool2d(
+            self.device.xp, x, self.kernel, self.stride, self.padding, self.places
+        )
+
+    def backward(self, g: Any) -> Any:
+        return SumPool2dGradient(self.kernel, self.stride, self.padding, self.places, self.size)(g)
+
+
+class SumPool2dGradient(Op):
+    """out = each x added at every element of its window,  dx = the sum of g over each window."""
+
+    __slots__ = ("kernel", "padding", "places", "size", "stride")
+
+    def __init__(self, kernel: Pair, stride: Pair, padding: Pair, places: Pair, size: Pair) -> None:
+        self.kernel, self.stride, self.padding, self.places = kernel, stride, padding, places
+        self.size = size
+
+    def forward(self, x: Array) -> Array:
+        return self.device.kernels.sum_pool2d_gradient(
+            self.device.xp, x, self.kernel, self.stride, self.padding, self.size
+        )
+
+    def backward(self, g: Any) -> Any:
+        return SumPool2d(self.kernel, self.stride, self.padding, self.places)(g)
+
+
+class MaxPool2d(Op):
+    """out = the largest element of each window, the first of equal ones;  dx = g, added where it was."""
+
+    __slots__ = ("before", "dilation", "indices", "kernel", "padding", "places", "stride")
+
+    def __init__(self, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, places: Pair) -> None:
+        self.kernel, self.stride, self.padding, self.dilation = kernel, stride, padding, dilation
+        self.places = places
+
+    def forward(self, x: Array) -> Array:
+        self.before = x.shape
+        out, self.indices = self.device.kernels.max_pool2d(
+            self.device.xp, x, self.kernel, self.stride, self.padding, self.dilation, self.places
+        )
+        return out
+
+    def backward(self, g: Any) -> Any:
+        n, c, h, w = self.before
+        images = self.device.xp.arange(n * c).reshape(n, c, 1, 1) * (h * w)
+        flat = (images + self.indices).reshape(-1)
+        return AddAt(flat, (n * c * h * w,))(g.reshape(-1)).reshape(self.before)
+
+
+# ---- the functions
+
+
+def max_pool2d(
+    x: Tensor,
+    kernel_size: int | Sequence[int],
+    stride: int | Sequence[int] | None = None,
+    padding: int | Sequence[int] = 0,
+    dilation: int | Sequence[int] = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Tensor | tuple[Tensor, Tensor]:
+    """The largest element of each window of x (N, C, H, W) or (C, H, W); the first of equal ones.
+
+    `stride` is the kernel size unless given. The border counts as -inf. With `ceil_mode` a last window may
+    reach over the edge. With `return_indices` also the places, int64, flat in the H x W image. Raises
+    ValueError for windows larger than the image and for a padding larger than half the window.
+    """
+    who = "max_pool2d"
+    kernel, steps, border, images, single = _options(who, x, kernel_size, stride, padding)
+    spread = pair(who, "dilation", dilation, 1)
+    op = MaxPool2d(
+        kernel, steps, border, spread, _places(who, images, kernel, steps, border, spread, ceil_mode)
+    )
+    out: Tensor = op(images)
+    out = reshape(out, out.shape[1:]) if single else out
+    if not return_indices:
+        return out
+    return out, Tensor(op.indices.reshape(out.shape), out.device)
+
+
+def min_pool2d(
+    x: Tensor,
+    kernel_size: int | Sequence[int],
+    stride: int | Sequence[int] | None = None,
+    padding: int | Sequence[int] = 0,
+    dilation: int | Sequence[int] = 1,
+    ceil_mode: bool = False,
+) -> Tensor:
+    """The smallest element of each window: -max_pool2d(-x); the border counts as +inf."""
+    out = max_pool2d(-x, kernel_size, stride, padding, dilation, ceil_mode)
+    assert isinstance(out, Tensor)
+    return -out
+
+
+def avg_pool2d(
+    x: Tensor,
+    kernel_size: int | Sequence[int],
+    stride: int | Sequence[int] | None = None,
+    padding: int | Sequence[int] = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Tensor:
+    """The mean of each window of x (N, C, H, W) or (C, H, W).
+
+    `stride` is the kernel size unless given. The border counts as zeros, or not at all without
+    `count_include_pad`; what `ceil_mode` reaches beyond it never counts. Raises ValueError as max_pool2d does.
+    """
+    who = "avg_pool2d"
+    kernel, steps, border, images, single = _options(who, x, kernel_size, stride, padding)
+    places = _places(who, images, kernel, steps, border, (1, 1), ceil_mode)
+    out: Tensor = SumPool2d(kernel, steps, border, places)(images)
+    counts = [
+        [
+            _overlap(i, kernel[axis], steps[axis], border[axis], images.shape[2 + axis], count_include_pad)
+            for i in range(places[axis])
+        ]
+        for axis in (0, 1)
+    ]
+    if all(n == kernel[axis] for axis in (0, 1) for n in counts[axis]):
+        out = out * (1.0 / (kernel[0] * kernel[1]))
+    else:
+        xp = x.device.xp
+        rows, cols = (xp.asarray(n, dtype=out.dtype) for n in counts)
+        out = out / Tensor(rows[:, None] * cols[None, :], x.device)
+    return reshape(out, out.shape[1:]) if single else out
+
+
+def _overlap(i: int, kernel: int, stride: int, padding: int, size: int, include_padding: bool) -> int:
+    """How many elements of window i count along one axis."""
+    start = i * stride - padding
+    stop = min(start + kernel, size + padding)
+    return stop - start if include_padding else min(stop, size) - max(start, 0)
+
+
+def _options(
+    who: str,
+    x: Tensor,
+    kernel_size: int | Sequence[int],
+    stride: int | Sequence[int] | None,
+    padding: int | Sequence[int],
+) -> tuple[Pair, Pair, Pair, Tensor, bool]:
+    kernel = pair(who, "kernel_size", kernel_size, 1)
+    steps = kernel if stride is None else pair(who, "stride", stride, 1)
+    border = pair(who, "padding", padding, 0)
+    if any(2 * p > k for p, k in zip(border, kernel, strict=True)):
+        raise ShapeError(who, f"padding {border} must be at most half the kernel size {kernel}")
+    if x.ndim not in (3, 4):
+        raise ShapeError(who, f"expected images (N, C, H, W) or one image (C, H, W), got shape {x.shape}")
+    return kernel, steps, border, reshape(x, (1, *x.shape)) if x.ndim == 3 else x, x.ndim == 3
+
+
+def _places(
+    who: str, x: Tensor, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, ceil_mode: bool
+) -> Pair:
+    """How many places the window has along H and along W."""
+    places = []
+    for i in (0, 1):
+        room = x.shape[2 + i] + 2 * padding[i] - dilation[i] * (kernel[i] - 1) - 1
+        if room < 0:
+            raise ShapeError(
+                who,
+                f"a window of {kernel} with dilation {dilation} is larger than the padded image "
+                f"(input shape {x.shape}, layout N, C, H, W; padding {padding})",
+            )
+        n = (-(-room // stride[i]) if ceil_mode else room // stride[i]) + 1
+        if ceil_mode and (n - 1) * stride[i] >= x.shape[2 + i] + padding[i]:
+            n -= 1  # a window that starts beyond the image and its left border is left out
+        places.append(n)
+    return places[0], places[1]

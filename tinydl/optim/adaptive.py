@@ -1,0 +1,139 @@
+"""Optimisers with a step size of its own for every weight."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import ClassVar
+
+from tinydl.device import Array
+from tinydl.optim.optimizer import Optimizer
+from tinydl.tensor import Tensor
+
+
+class Adam(Optimizer):
+    """Adam (Kingma and Ba, 2015), PyTorch's rule; t counts the steps from 1.
+
+    g = grad + weight_decay p
+    m = b1 m + (1 - b1) g;    v = b2 v + (1 - b2) g^2
+    p = p - lr  m / (1 - b1^t)  /  (sqrt(v / (1 - b2^t)) + eps)
+    """
+
+    buffer_names = ("mean", "square")
+    hyperparameters = ("lr", "betas", "eps", "weight_decay")
+    decoupled: ClassVar[bool] = False  # whether weight decay is kept out of m and v
+
+    def __init__(
+        self,
+        params: Iterable[Tensor],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:
+        if not (0 <= betas[0] < 1 and 0 <= betas[1] < 1) or eps < 0:
+            raise ValueError(
+                f"{type(self).__name__}: betas must be in [0, 1) and eps >= 0, got {betas}, {eps}"
+            )
+        super().__init__(params, lr, weight_decay)
+        self.betas, self.eps = betas, eps
+
+    def update(self, data: Array, grad: Array, **buffers: Array) -> None:
+        mean, square = buffers["mean"], buffers["square"]
+        b1, b2 = self.betas
+        if self.weight_decay and self.decoupled:
+            data *= 1.0 - self.lr * self.weight_decay
+        elif self.weight_decay:
+            grad = grad + self.weight_decay * data
+        mean *= b1
+        mean += (1.0 - b1) * grad
+        square *= b2
+        square += (1.0 - b2) * grad * grad
+        root = square**0.5
+        root /= math.sqrt(1.0 - b2**self.steps)
+        root += self.eps
+        data -= (self.lr / (1.0 - b1**self.steps)) * (mean / root)
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay: p = p - lr weight_decay p first (Loshchilov and Hutter, 2019)."""
+
+    decoupled = True
+
+    def __init__(
+        self,
+        params: Iterable[Tensor],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+    ) -> None:
+        super().__init__(params, lr, betas, eps, weight_decay)
+
+
+class RMSprop(Optimizer):
+    """RMSprop (Hinton, 2012), PyTorch's rule.
+
+    g = grad + weight_decay p;    v = alpha v + (1 - alpha) g^2
+    u = g / (sqrt(v) + eps);      p = p - lr u,   or with momentum  b = momentum b + u,  p = p - lr b
+    """
+
+    buffer_names = ("square", "velocity")
+    hyperparameters = ("lr", "alpha", "eps", "momentum", "weight_decay")
+
+    def __init__(
+        self,
+        params: Iterable[Tensor],
+        lr: float = 1e-2,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        momentum: float = 0.0,
+    ) -> None:
+        if alpha < 0 or eps < 0 or momentum < 0:
+            raise ValueError("RMSprop: alpha, eps and momentum must be 0 or more")
+        super().__init__(params, lr, weight_decay)
+        self.alpha, self.eps, self.momentum = alpha, eps, momentum
+
+    def update(self, data: Array, grad: Array, **buffers: Array) -> None:
+        square, velocity = buffers["square"], buffers["velocity"]
+        if self.weight_decay:
+            grad = grad + self.weight_decay * data
+        square *= self.alpha
+        square += (1.0 - self.alpha) * grad * grad
+        direction = grad / (square**0.5 + self.eps)
+        if self.momentum:
+            velocity *= self.momentum
+            velocity += direction
+            direction = velocity
+        data -= self.lr * direction
+
+
+class Adagrad(Optimizer):
+    """Adagrad (Duchi et al., 2011), PyTorch's rule; t counts the steps from 1.
+
+    g = grad + weight_decay p;    v = v + g^2;    p = p - lr / (1 + (t - 1) lr_decay)  g / (sqrt(v) + eps)
+    """
+
+    buffer_names = ("square",)
+    hyperparameters = ("lr", "lr_decay", "eps", "weight_decay")
+
+    def __init__(
+        self,
+        params: Iterable[Tensor],
+        lr: float = 1e-2,
+        lr_decay: float = 0.0,
+        weight_decay: float = 0.0,
+        eps: float = 1e-10,
+    ) -> None:
+        if lr_decay < 0 or eps < 0:
+            raise ValueError(f"Adagrad: lr_decay and eps must be 0 or more, got {lr_decay}, {eps}")
+        super().__init__(params, lr, weight_decay)
+        self.lr_decay, self.eps = lr_decay, eps
+
+    def update(self, data: Array, grad: Array, **buffers: Array) -> None:
+        square = buffers["square"]
+        if self.weight_decay:
+            grad = grad + self.weight_decay * data
+        square += grad * grad
+        data -= self.lr / (1.0 + (self.steps - 1) * self.lr_decay) * (grad / (square**0.5 + self.eps))

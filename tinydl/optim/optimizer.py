@@ -1,0 +1,104 @@
+"""What all optimisers share: the parameters, their buffers, and saving both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from tinydl.device import Array
+from tinydl.tensor import Tensor
+
+
+class Optimizer:
+    """Changes parameters along their gradients, one `step()` at a time.
+
+    A subclass names its buffers, arrays of the shape of each parameter that start as zeros, and writes
+    `update(data, grad, **buffers)`, which changes `data` and the buffers in place. `lr` is the learning rate;
+    it may be set between steps.
+
+    Raises: ValueError for no parameters, TypeError for what is not a leaf tensor that requires gradients.
+    """
+
+    buffer_names: ClassVar[tuple[str, ...]] = ()
+    hyperparameters: ClassVar[tuple[str, ...]] = ("lr", "weight_decay")
+
+    def __init__(self, params: Iterable[Tensor], lr: float, weight_decay: float = 0.0) -> None:
+        self.params = [params] if isinstance(params, Tensor) else list(params)
+        who = type(self).__name__
+        if not self.params:
+            raise ValueError(f"{who}: there are no parameters to optimise")
+        for p in self.params:
+            if not isinstance(p, Tensor) or not p.is_leaf or not p.requires_grad:
+                raise TypeError(
+                    f"{who}: expected leaf tensors that require gradients, got {type(p).__name__}"
+                )
+        if len({id(p) for p in self.params}) < len(self.params):
+            raise ValueError(f"{who}: a parameter is listed twice")
+        if lr < 0 or weight_decay < 0:
+            raise ValueError(f"{who}: lr and weight_decay must be 0 or more, got {lr} and {weight_decay}")
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.steps = 0
+        self._made_for = [(p.shape, p.dtype, p.device) for p in self.params]
+        self._buffers: list[dict[str, Array]] = [
+            {name: p.device.xp.zeros_like(p._data) for name in self.buffer_names} for p in self.params
+        ]
+
+    def update(self, data: Array, grad: Array, **buffers: Array) -> None:
+        """One step for one parameter, in place."""
+        raise NotImplementedError
+
+    def step(self) -> None:
+        """Updates every parameter that has a gradient.
+
+        Raises: RuntimeError when a parameter changed its shape, dtype or device since the optimiser was made.
+        """
+        for p, made_for in zip(self.params, self._made_for, strict=True):
+            if (p.shape, p.dtype, p.device) != made_for:
+                raise RuntimeError(
+                    f"{type(self).__name__}: a parameter of {made_for[0]}, {made_for[1]} on {made_for[2]} is now "
+                    f"{p.shape}, {p.dtype} on {p.device}; make the optimiser after .astype() and .to()"
+                )
+        self.steps += 1
+        for p, buffers in zip(self.params, self._buffers, strict=True):
+            if p._grad is not None:
+                p.touch()
+                self.update(p._data, p._grad._data, **buffers)
+
+    def zero_grad(self) -> None:
+        """Forgets the gradients of all parameters."""
+        for p in self.params:
+            p._grad = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything to go on from: step count, hyperparameters, and the buffers as NumPy arrays."""
+        return {
+            "steps": self.steps,
+            "hyperparameters": {name: getattr(self, name) for name in self.hyperparameters},
+            "buffers": {
+                f"{i}.{name}": np.array(p.device.to_host(array))
+                for i, (p, buffers) in enumerate(zip(self.params, self._buffers, strict=True))
+                for name, array in buffers.items()
+            },
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Goes on from a `state_dict()` of the same kind of optimiser over parameters of the same shapes.
+
+        Raises: ValueError for a state that does not fit; nothing is changed then.
+        """
+        own = self.state_dict()
+        who = type(self).__name__
+        if set(state) != set(own) or set(state["hyperparameters"]) != set(own["hyperparameters"]):
+            raise ValueError(f"{who}.load_state_dict: this is the state of another kind of optimiser")
+        shapes = {name: a.shape for name, a in own["buffers"].items()}
+        if {name: np.shape(a) for name, a in state["buffers"].items()} != shapes:
+            raise ValueError(f"{who}.load_state_dict: the buffers are those of other parameters")
+        self.steps = int(state["steps"])
+        for name, value in state["hyperparameters"].items():
+            setattr(self, name, value)
+        for i, buffers in enumerate(self._buffers):
+            for name, array in buffers.items():
+                array[...] = self.params[i].device.asarray(np.asarray(state["buffers"][f"{i}.{name}"]))

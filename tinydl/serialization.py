@@ -1,0 +1,93 @@
+"""Named arrays in one safetensors file: no code is ever loaded, and a file is written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinydl.tensor import Tensor
+
+
+class FileError(ValueError):
+    """A file that is not what it should be."""
+
+
+def save(
+    tensors: Mapping[str, Tensor | np.ndarray[Any, Any]],
+    path: str | os.PathLike[str],
+    metadata: Mapping[str, str] | None = None,
+) -> None:
+    """Writes named tensors or NumPy arrays, and texts as `metadata`, into the file `path`.
+
+    The file appears under its name only when it is complete and on the disk: until then an earlier file of
+    that name stays as it was. Raises OSError when it can't be written.
+    """
+    from safetensors.numpy import save as to_bytes
+
+    host = {}
+    for name, value in tensors.items():
+        array = value.device.to_host(value._data) if isinstance(value, Tensor) else value
+        if not isinstance(array, np.ndarray | np.generic):
+            raise TypeError(f"save: {name!r} must be a Tensor or a NumPy array, got {type(array).__name__}")
+        host[name] = np.asarray(array, order="C")
+    write_atomically(path, to_bytes(host, dict(metadata) if metadata else None))
+
+
+def load(path: str | os.PathLike[str]) -> dict[str, np.ndarray[Any, Any]]:
+    """The named arrays of a safetensors file, on the host.
+
+    Raises: FileNotFoundError; `FileError`, a ValueError, when the file is truncated, corrupt or something else.
+    """
+    return load_with_metadata(path)[0]
+
+
+def load_with_metadata(
+    path: str | os.PathLike[str],
+) -> tuple[dict[str, np.ndarray[Any, Any]], dict[str, str]]:
+    """The named arrays and the texts that `save` wrote beside them."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load as from_bytes
+
+    data = Path(path).read_bytes()
+    try:
+        arrays = from_bytes(data)
+        size = int.from_bytes(data[:8], "little")
+        metadata = json.loads(data[8 : 8 + size]).get("__metadata__", {})
+    except (SafetensorError, ValueError, KeyError, AttributeError, OverflowError) as error:
+        raise FileError(f"{os.fspath(path)}: not a safetensors file, or a damaged one ({error})") from error
+    return arrays, metadata
+
+
+def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
+    """Writes `data` under a temporary name in the same folder, flushes it to the disk, then renames it."""
+    target = Path(path)
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        mask = os.umask(0)
+        os.umask(mask)
+        Path(temporary).chmod(0o666 & ~mask)  # mkstemp makes files that only their owner can read
+        Path(temporary).replace(target)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    _sync_folder(target.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes the rename itself outlive a power cut, where folders can be opened (not on Windows)."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,0 +1,362 @@
+"""Tensor: an array that remembers how it was computed."""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from tinydl.device import Array, Device, cpu, get_device
+
+if TYPE_CHECKING:
+    from tinydl.autograd import Op
+
+Scalar: TypeAlias = bool | int | float
+Axis: TypeAlias = int | tuple[int, ...] | None
+
+
+class Log(list[tuple[Array, Array] | None]):
+    """What happened to a piece of memory since a graph saved it; empty means: nothing.
+
+    None stands for a change through a Tensor method; a pair for an array that a user fetched, who may write
+    to it, with a copy of what was in it then.
+    """
+
+    __slots__ = ("__weakref__",)
+
+    def changed(self) -> bool:
+        """Whether what the graph saved is no longer there."""
+        return any(entry is None or not np.array_equal(*entry, equal_nan=True) for entry in self)
+
+
+class Memory:
+    """The memory that a tensor shares with its views, and the logs that graphs hold while they need it."""
+
+    __slots__ = ("_log", "_older")
+
+    def __init__(self) -> None:
+        self._log = Log()
+        self._older: list[weakref.ref[Log]] = []
+
+    def save(self) -> Log:
+        """The log for a graph that saves this memory now: an empty one."""
+        if self._log:
+            self._older.append(weakref.ref(self._log))
+            self._log = Log()
+        return self._log
+
+    def fetched(self, array: Array) -> None:
+        """Says that a user holds `array` and may write to it."""
+        # Graphs hold the logs, nobody else does: a log that has no other reference than `_log` is not in use.
+        logs = [self._log] if sys.getrefcount(self._log) > _UNUSED else []
+        logs += [log for log in (ref() for ref in self._older) if log is not None]
+        logs = [log for log in logs if not any(entry is not None and entry[0] is array for entry in log)]
+        if logs:
+            entry = (array, array.copy())
+            for log in logs:
+                log.append(entry)
+
+    def changed(self) -> None:
+        """Says that a Tensor method changes this memory."""
+        for log in [self._log, *(ref() for ref in self._older)]:
+            if log is not None:
+                log.append(None)
+        self._log, self._older = Log(), []
+
+
+_UNUSED = 2  # the attribute `_log`, and getrefcount's own argument
+
+
+class Tensor:
+    """An n-dimensional array with a gradient.
+
+    `data` is a plain array of the tensor's `device`. A tensor is a leaf, made by a user, or the output of an
+    operation; `requires_grad` says whether gradients flow to it. After `backward()` every leaf that
+    requires one has its gradient in `grad`.
+
+    Make one with `td.tensor(...)`.
+    """
+
+    __slots__ = ("__weakref__", "_data", "_grad", "_memory", "_op", "_wants_grad", "device")
+    # NumPy arrays leave `array + tensor` to the tensor, which refuses it with a sentence that says why.
+    __array_ufunc__ = None
+
+    _data: Array
+    device: Device
+    _op: Op | None  # the operation that computed this tensor; None for a leaf
+    _wants_grad: bool  # for a leaf
+    _grad: Tensor | None
+    _memory: Memory | None  # made when a graph first saves this tensor or a view of it
+
+    def __init__(self, data: Array, device: Device = cpu, requires_grad: bool = False) -> None:
+        self._data = data
+        self.device = device
+        self._op = None
+        self._wants_grad = False
+        self._grad = None
+        self._memory = None
+        if requires_grad:
+            self.requires_grad = True
+
+    # ---- what a tensor is
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._data.shape  # type: ignore[no-any-return]  # an array of any device
+
+    @property
+    def ndim(self) -> int:
+        return self._data.ndim  # type: ignore[no-any-return]
+
+    @property
+    def size(self) -> int:
+        return self._data.size  # type: ignore[no-any-return]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self._data.dtype  # type: ignore[no-any-return]
+
+    @property
+    def is_leaf(self) -> bool:
+        """True for a tensor that no recorded operation computed."""
+        return self._op is None
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether gradients flow to this tensor. Can be set on floating leaves only."""
+        return self._op is not None or self._wants_grad
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        if self._op is not None:
+            raise RuntimeError(
+                "requires_grad can be set on leaves only; this tensor was computed by "
+                f"{self._op.name}: use .detach() for a leaf with the same values"
+            )
+        if value and self.dtype.kind not in "fc":
+            raise TypeError(f"only floating tensors can require gradients, this one is {self.dtype}")
+        self._wants_grad = bool(value)
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The gradient that `backward()` summed up for this tensor, or None."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, value: Tensor | None) -> None:
+        if value is not None:
+            if not isinstance(value, Tensor):
+                raise TypeError(f"grad must be a Tensor or None, got {type(value).__name__}")
+            if (value.shape, value.dtype, value.device) != (self.shape, self.dtype, self.device):
+                raise ValueError(
+                    f"grad must have the tensor's shape {self.shape}, dtype {self.dtype} and device "
+                    f"{self.device}, got {value.shape}, {value.dtype}, {value.device}"
+                )
+        self._grad = value
+
+    # ---- values in and out
+
+    @property
+    def data(self) -> Array:
+        """The plain array, not a copy. Assigning copies values into it; shape and dtype must be the same."""
+        if self._memory is not None:
+            self._memory.fetched(self._data)
+        return self._data
+
+    @data.setter
+    def data(self, values: Array) -> None:
+        array = values._data if isinstance(values, Tensor) else values
+        if not isinstance(array, self.device.array_type):
+            raise TypeError(
+                f"data must be assigned an array of the device {self.device} "
+                f"({self.device.array_type.__name__}), got {type(array).__name__}"
+            )
+        if (array.shape, array.dtype) != (self.shape, self.dtype):  # type: ignore[attr-defined]  # an array
+            raise ValueError(
+                f"data of shape {self.shape} and dtype {self.dtype} can't be assigned an array of shape "
+                f"{array.shape} and dtype {array.dtype}"  # type: ignore[attr-defined]
+            )
+        self.touch()
+        self._data[...] = array
+
+    def touch(self) -> None:
+        """Says that this tensor's memory is about to change: graphs that have saved it refuse to go on."""
+        if self._memory is not None:
+            self._memory.changed()
+
+    def memory(self) -> Memory:
+        """The record of this tensor's memory, shared with its views."""
+        if self._memory is None:
+            self._memory = Memory()
+        return self._memory
+
+    def numpy(self) -> np.ndarray[Any, Any]:
+        """The values as a NumPy array, sharing memory. Raises RuntimeError off the CPU: `.to("cpu")` first."""
+        if self.device is not cpu:
+            raise RuntimeError(f"numpy(): this tensor is on {self.device}; call .to('cpu') first")
+        return self.data  # type: ignore[no-any-return]
+
+    def item(self) -> Any:
+        """The value of a tensor with one element, as a Python number."""
+        if self.size != 1:
+            raise ValueError(f"item(): expected one element, got shape {self.shape}")
+        return self.device.to_host(self._data).item()
+
+    def detach(self) -> Tensor:
+        """A leaf with the same values and the same memory, that no gradient flows to."""
+        out = Tensor(self._data, self.device)
+        out._memory = self.memory()
+        return out
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        return np.array(self.numpy(), dtype=dtype, copy=copy)
+
+    def __len__(self) -> int:
+        if self.ndim == 0:
+            raise TypeError("len() of a 0-d tensor")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self[i] for i in range(len(self)))
+
+    def __bool__(self) -> bool:
+        if self.size != 1:
+            raise ValueError(f"the truth of a tensor of shape {self.shape} is ambiguous; reduce it first")
+        return bool(self.item())
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        if self.dtype.kind not in "iu":
+            raise TypeError(f"only integer tensors can be used as an index, this one is {self.dtype}")
+        return int(self.item())
+
+    def __repr__(self) -> str:
+        values = np.array2string(self.device.to_host(self._data), separator=", ", prefix="tensor(")
+        notes = "" if self.dtype in (np.float32, np.int64, np.bool_) else f", dtype={self.dtype}"
+        notes += "" if self.device is cpu else f", device={self.device.name!r}"
+        if self._op is not None:
+            notes += f", op={self._op.name}"
+        elif self._wants_grad:
+            notes += ", requires_grad=True"
+        return f"tensor({values}{notes})"
+
+    __hash__ = object.__hash__  # `==` compares elements; as a key of a dictionary a tensor is itself
+
+    # ---- what a tensor can do: autograd.py and ops/ bind these to the functions of the same names
+
+    if TYPE_CHECKING:
+        # fmt: off
+        def backward(self, gradient: Tensor | None = None, retain_graph: bool = False, create_graph: bool = False) -> None: ...  # noqa: E501
+        def retain_grad(self) -> None: ...
+        def __add__(self, other: Tensor | Scalar) -> Tensor: ...
+        def __radd__(self, other: Tensor | Scalar) -> Tensor: ...
+        def __sub__(self, other: Tensor | Scalar) -> Tensor: ...
+        def __rsub__(self, other: Tensor | Scalar) -> Tensor: ...
+        def __mul__(self, other: Tensor | Scalar) -> Tensor: ...
+        def __rmul__(self, other: Tensor | Scalar) -> Tensor: ...
+        def __truediv__(self, other: Tensor | Scalar) -> Tensor: ...
+        def __rtruediv__(self, other: Tensor | Scalar) -> Tensor: ...
+        def __pow__(self, other: Tensor | Scalar) -> Tensor: ...
+        def __rpow__(self, other: Tensor | Scalar) -> Tensor: ...
+        def __matmul__(self, other: Tensor) -> Tensor: ...
+        def __rmatmul__(self, other: Tensor) -> Tensor: ...
+        def __neg__(self) -> Tensor: ...
+        def __abs__(self) -> Tensor: ...
+        def __eq__(self, other: object) -> Tensor: ...  # type: ignore[override]
+        def __ne__(self, other: object) -> Tensor: ...  # type: ignore[override]
+        def __lt__(self, other: Tensor | Scalar) -> Tensor: ...
+        def __le__(self, other: Tensor | Scalar) -> Tensor: ...
+        def __gt__(self, other: Tensor | Scalar) -> Tensor: ...
+        def __ge__(self, other: Tensor | Scalar) -> Tensor: ...
+        def __and__(self, other: Tensor | bool) -> Tensor: ...
+        def __or__(self, other: Tensor | bool) -> Tensor: ...
+        def __xor__(self, other: Tensor | bool) -> Tensor: ...
+        def __invert__(self) -> Tensor: ...
+        def __getitem__(self, key: Any) -> Tensor: ...
+        @property
+        def T(self) -> Tensor: ...
+        def pow(self, exponent: Tensor | Scalar) -> Tensor: ...
+        def exp(self) -> Tensor: ...
+        def log(self) -> Tensor: ...
+        def sqrt(self) -> Tensor: ...
+        def abs(self) -> Tensor: ...
+        def sign(self) -> Tensor: ...
+        def sin(self) -> Tensor: ...
+        def cos(self) -> Tensor: ...
+        def clip(self, low: float | None = None, high: float | None = None) -> Tensor: ...
+        def tanh(self) -> Tensor: ...
+        def sigmoid(self) -> Tensor: ...
+        def relu(self) -> Tensor: ...
+        def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
+        def mean(self, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
+        def var(self, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Tensor: ...
+        def std(self, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Tensor: ...
+        def max(self, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
+        def min(self, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
+        def prod(self, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
+        def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor: ...
+        def argmin(self, axis: int | None = None, keepdims: bool = False) -> Tensor: ...
+        def cumsum(self, axis: int | None = None) -> Tensor: ...
+        def reshape(self, *shape: int | tuple[int, ...]) -> Tensor: ...
+        def transpose(self, *axes: int | tuple[int, ...]) -> Tensor: ...
+        def squeeze(self, axis: Axis = None) -> Tensor: ...
+        def unsqueeze(self, axis: int) -> Tensor: ...
+        def broadcast_to(self, shape: tuple[int, ...]) -> Tensor: ...
+        def flatten(self, start_axis: int = 0) -> Tensor: ...
+        def astype(self, dtype: npt.DTypeLike) -> Tensor: ...
+        def to(self, device: str | Device) -> Tensor: ...
+        # fmt: on
+
+
+def tensor(
+    data: Any,
+    requires_grad: bool = False,
+    dtype: npt.DTypeLike | None = None,
+    device: str | Device | None = None,
+) -> Tensor:
+    """A new tensor with a copy of `data`: a number, nested lists of numbers, a NumPy array or a Tensor.
+
+    Without `dtype`, Python floats become float32 and Python integers int64; arrays and NumPy scalars keep
+    their dtype, and their strides.
+
+    Raises: TypeError for data that is not numeric or a dtype that is not boolean, integer, float32 or
+    float64; ValueError for ragged lists or a device of no such name.
+    """
+    home = get_device(device)
+    if isinstance(data, Tensor):
+        host = data.device.to_host(data._data)
+    elif isinstance(data, np.ndarray | np.generic):
+        host = np.asarray(data)
+    else:
+        host = np.asarray([np.asarray(x) for x in data] if _holds_tensors(data) else data)
+        if dtype is None and host.dtype == np.float64 and not _holds_numpy(data):
+            host = host.astype(np.float32)
+    wanted = host.dtype if dtype is None else np.dtype(dtype)
+    wanted = wanted.newbyteorder("=")
+    if wanted.kind not in "biu" and wanted not in (np.float32, np.float64, np.complex128):
+        raise TypeError(
+            f"tensor: dtype {wanted} is not supported; use bool, an integer type, float32 or float64"
+        )
+    if host.dtype.kind not in "biufc":
+        raise TypeError(f"tensor: expected numbers, got {type(data).__name__} of {host.dtype}")
+    return Tensor(home.asarray(host.astype(wanted, order="K", copy=False)), home, requires_grad)
+
+
+def _holds_tensors(data: Any) -> bool:
+    return isinstance(data, list | tuple) and any(isinstance(x, Tensor) for x in data)
+
+
+def _holds_numpy(data: Any) -> bool:
+    """Whether nested lists hold NumPy values, which keep their dtype."""
+    if isinstance(data, list | tuple):
+        return any(_holds_numpy(x) for x in data)
+    return isinstance(data, np.ndarray | np.generic | Tensor)
