@@ -6,8 +6,9 @@ x = td.tensor([1.0, 2.0, 3.0], requires_grad=True)
 x.grad                                    # tensor([2., 4., 6.])
 """
 
-from tinydl import data, functional, init, losses, metrics, models, nn, optim
-from tinydl.autograd import Op, grad, no_grad
+from tinydl import data, functional, init, losses, metrics, models, nn, optim, plot, train
+from tinydl.autograd import Op, detect_anomaly, grad, no_grad
+from tinydl.calculus import hessian, hvp, jacobian, jvp, vjp
 from tinydl.creation import arange, eye, full, ones, ones_like, rand, randn, zeros, zeros_like
 from tinydl.device import Device
 from tinydl.errors import DeviceError, DTypeError, GraphError, ShapeError
@@ -15,6 +16,7 @@ from tinydl.ops import methods as _methods  # noqa: F401  binds the operators to
 from tinydl.ops.activation import relu, sigmoid, tanh
 from tinydl.ops.arithmetic import abs, clip, cos, exp, log, maximum, minimum, sign, sin, sqrt, where
 from tinydl.ops.arithmetic import power as pow
+from tinydl.ops.einsum import einsum
 from tinydl.ops.index import take_along_axis
 from tinydl.ops.linalg import matmul
 from tinydl.ops.reduce import argmax, argmin, cumsum, max, mean, min, prod, std, sum, var
@@ -34,8 +36,9 @@ from tinydl.ops.shape import (
 from tinydl.random import Generator, manual_seed
 from tinydl.serialization import load, save
 from tinydl.tensor import Tensor, tensor
+from tinydl.version import VERSION
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 __all__ = [
     "DTypeError",
@@ -56,6 +59,8 @@ __all__ = [
     "cos",
     "cumsum",
     "data",
+    "detect_anomaly",
+    "einsum",
     "exp",
     "eye",
     "flatten",
@@ -63,7 +68,11 @@ __all__ = [
     "full",
     "functional",
     "grad",
+    "hessian",
+    "hvp",
     "init",
+    "jacobian",
+    "jvp",
     "load",
     "log",
     "losses",
@@ -82,6 +91,7 @@ __all__ = [
     "ones_like",
     "optim",
     "pad",
+    "plot",
     "pow",
     "prod",
     "rand",
@@ -101,9 +111,11 @@ __all__ = [
     "take_along_axis",
     "tanh",
     "tensor",
+    "train",
     "transpose",
     "unsqueeze",
     "var",
+    "vjp",
     "where",
     "zeros",
     "zeros_like",

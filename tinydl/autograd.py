@@ -12,6 +12,7 @@ from __future__ import annotations
 import heapq
 import inspect
 import itertools
+import math
 import re
 import sys
 import threading
@@ -24,7 +25,7 @@ import numpy as np
 
 from tinydl.device import Array, Device, device_of
 from tinydl.errors import DeviceError, DTypeError, GraphError, ShapeError
-from tinydl.tensor import Log, Tensor
+from tinydl.tensor import Log, Memory, Tensor
 
 _F32, _F64 = np.dtype(np.float32), np.dtype(np.float64)
 _creation = itertools.count()
@@ -33,6 +34,7 @@ _creation = itertools.count()
 class _State(threading.local):
     recording = True  # operations on tensors that require gradients are recorded
     on_arrays = False  # an ordinary backward pass runs: operations take plain arrays
+    watching = False  # NaN and Inf are reported where they are born
 
 
 _state = _State()
@@ -63,7 +65,9 @@ class Op:
     Never change an argument in place.
     """
 
-    __slots__ = ("_kept", "_logs", "_order", "_parents", "_retained", "device", "dtype", "needs", "shape")
+    __slots__ = (
+        "_kept", "_logs", "_memories", "_order", "_parents", "_retained", "device", "dtype", "needs", "shape"
+    )  # fmt: skip
 
     name: str  # in errors; the class name in lower case with underscores unless given
     broadcasts: ClassVar[bool] = False  # gradients are summed over the axes along which inputs were broadcast
@@ -79,7 +83,8 @@ class Op:
     _order: int  # the place in the order of creation
     _parents: tuple[Node | None, ...] | None  # None once the graph is freed
     _kept: list[Any]  # what `backward` reads
-    _logs: list[Log]  # whether that has been changed in place
+    _memories: list[Memory | None]  # where that lives
+    _logs: list[Log]  # whether it has been changed in place
     _retained: weakref.ref[Tensor] | None  # the output, if it wants to keep its gradient
 
     _keeps_inputs: ClassVar[tuple[int, ...]]
@@ -133,7 +138,9 @@ class Op:
             arrays = self._promote(arrays)
         self.device = device
         data = self._run(arrays)
-        out = Tensor(data, device)
+        if _state.watching:
+            self._watch("forward", arrays, data)
+        out = Tensor(data, self.device)  # where forward left it: another device for `To`
         if self.views:
             out._memory = inputs[0].memory()
         if wanted and self.differentiable and _state.recording:
@@ -198,16 +205,21 @@ class Op:
             else:
                 parents.append(x if x._wants_grad else None)
         kept: list[Any] = []
+        memories: list[Memory | None] = []
         logs: list[Log] = []
         for i in range(len(inputs)) if self._keeps_all else self._keeps_inputs:
             kept.append(arrays[i] if i < len(arrays) else None)
-            if i < len(arrays) and isinstance(inputs[i], Tensor):
-                logs.append(inputs[i].memory().save())
+            memory = inputs[i].memory() if i < len(arrays) and isinstance(inputs[i], Tensor) else None
+            memories.append(memory)
+            if memory is not None:
+                logs.append(memory.save())
         if self._keeps_output:
             kept.append(out._data)
+            memories.append(out.memory())
             logs.append(out.memory().save())
         self._parents = tuple(parents)
         self._kept = kept
+        self._memories = memories
         self._logs = logs
         self._retained = None
         self._order = next(_creation)
@@ -237,35 +249,50 @@ class Op:
             raise GraphError(self.name, f"backward returned {len(grads)} gradients for {len(parents)} inputs")
         for parent, needed, grad in zip(parents, self.needs, grads, strict=True):
             if needed and parent is not None and grad is not None:
-                yield parent, self._checked(grad, parent, as_tensors)
+                grad = self._checked(grad, parent, as_tensors)
+                if _state.watching:
+                    self._watch("backward", [g, *kept], grad)
+                yield parent, grad
 
     def _kept_tensors(self, parents: tuple[Node | None, ...]) -> list[Any]:
         """What was kept, as tensors of the graph: second derivatives flow through them."""
         indices = range(len(parents)) if self._keeps_all else self._keeps_inputs
         kept: list[Any] = []
-        for i, data in zip(indices, self._kept, strict=False):
+        for i, data, memory in zip(indices, self._kept, self._memories, strict=False):
             parent = parents[i] if i < len(parents) else None
             if isinstance(parent, Tensor):
                 kept.append(parent)
             elif isinstance(data, self.device.array_type):
-                kept.append(Tensor(data, self.device))
-                kept[-1]._op = parent
+                kept.append(self._same_memory(data, memory, parent))
             else:
                 kept.append(data)
         if self._keeps_output:
-            out = Tensor(self._kept[-1], self.device)
-            out._op = self
-            kept.append(out)
+            kept.append(self._same_memory(self._kept[-1], self._memories[-1], self))
         return kept
+
+    def _same_memory(self, data: Array, memory: Memory | None, op: Op | None) -> Tensor:
+        tensor = Tensor(data, self.device)
+        tensor._memory, tensor._op = memory, op
+        return tensor
+
+    def _watch(self, when: str, inputs: list[Any], output: Any) -> None:
+        """Raises when the output has a NaN or Inf; says whether it was born here or came with the inputs."""
+        if _finite(output):
+            return
+        shapes = ", ".join(str(x.shape) for x in inputs if hasattr(x, "shape"))
+        born = "was born here" if all(map(_finite, inputs)) else "came in with the inputs"
+        raise GraphError(
+            self.name, f"a NaN or Inf {born}, in {when} (inputs of shape {shapes}, output {output.shape})"
+        )
 
     def _checked(self, grad: Any, parent: Node, as_tensors: bool) -> Any:
         if as_tensors:
             if not isinstance(grad, Tensor):
                 raise GraphError(self.name, f"backward returned {type(grad).__name__} where a tensor was due")
-        elif type(grad) is not self.device.array_type:
+        elif type(grad) is not parent.device.array_type:
             if isinstance(grad, Tensor) or not hasattr(grad, "dtype"):
                 raise GraphError(self.name, f"backward returned {type(grad).__name__} where an array was due")
-            grad = self.device.xp.asarray(grad)
+            grad = parent.device.xp.asarray(grad)
         if grad.shape != parent.shape:
             grad = self._summed(grad, parent.shape)
         if grad.dtype != parent.dtype:
@@ -333,7 +360,8 @@ def backward(
     while grads:
         leaf, grad = grads.popitem()
         assert isinstance(leaf, Tensor)
-        leaf._grad = _tensor_of(grad, leaf.device, sys.getrefcount(grad) == 2, leaf._grad)
+        alone = sys.getrefcount(grad) == _ALONE
+        leaf._grad = _tensor_of(grad, leaf.device, alone, leaf._grad)
 
 
 def grad(
@@ -392,6 +420,27 @@ def no_grad() -> Iterator[None]:
         _state.recording = before
 
 
+@contextmanager
+def detect_anomaly() -> Iterator[None]:
+    """A context in which the first operation that gives a NaN or Inf raises RuntimeError with its name.
+
+    Both forward and backward passes are watched, and the message has the shapes. It costs time: for debugging.
+    """
+    before, _state.watching = _state.watching, True
+    try:
+        with np.errstate(all="ignore"):  # a warning would be less clear, and as an error come before ours
+            yield
+    finally:
+        _state.watching = before
+
+
+def _finite(x: Any) -> bool:
+    data = x._data if isinstance(x, Tensor) else x
+    if not hasattr(data, "dtype"):
+        return not isinstance(data, float) or math.isfinite(data)
+    return data.dtype.kind not in "fc" or bool((data - data == 0).all())  # Inf - Inf and NaN - NaN are NaN
+
+
 def _flow(
     roots: Sequence[tuple[Tensor, Any]],
     retain_graph: bool,
@@ -436,16 +485,19 @@ def _flow(
             if op._retained is not None and targets is None and (out := op._retained()) is not None:
                 out._grad = _tensor_of(g, out.device, False, out._grad)
             needs = op.needs
-            if useful is not None:
-                op.needs = tuple([p in useful for p in op._parents])
-            if any(op.needs):
+            wanted = needs if useful is None else tuple([p in useful for p in op._parents])
+            if True not in wanted:
+                continue
+            op.needs = wanted
+            try:
                 for parent, grad in op._gradients(g, as_tensors=create_graph):
                     arrive(parent, grad)
                     del grad  # then `arrived` alone holds it
-            op.needs = needs
+            finally:
+                op.needs = needs
             if not retain_graph:
                 op._parents = None
-                op._kept = op._logs = []
+                op._kept, op._memories, op._logs = [], [], []
     finally:
         _state.recording, _state.on_arrays = before
     reached.update(arrived)
@@ -453,7 +505,10 @@ def _flow(
 
 
 def _leading_to(targets: set[Node], roots: Sequence[tuple[Tensor, Any]]) -> set[Node]:
-    """The targets and all operations below the roots that were computed from one of them."""
+    """The targets and all operations below the roots that were computed from one of them.
+
+    Of a freed operation nobody knows what it was computed from: it counts, and the pass will complain.
+    """
     below: set[Op] = set()
     stack = [tensor._op for tensor, _ in roots]
     while stack:
@@ -463,7 +518,7 @@ def _leading_to(targets: set[Node], roots: Sequence[tuple[Tensor, Any]]) -> set[
             stack += [p for p in op._parents or () if isinstance(p, Op)]
     useful: set[Node] = set(targets)
     for op in sorted(below, key=lambda op: op._order):
-        if any(p in useful for p in op._parents or ()):
+        if op._parents is None or any(p in useful for p in op._parents):
             useful.add(op)
     return useful
 
@@ -522,6 +577,14 @@ def _tensor_of(grad: Any, device: Device, sole_owner: bool, earlier: Tensor | No
         return Tensor(_plus(earlier._data, grad, device), device)
     return Tensor(grad if sole_owner and grad.base is None else grad.copy("K"), device)
 
+
+def _references_of_a_local() -> int:
+    """What `getrefcount` says of an object that one local variable holds: 2, in newer Pythons 1."""
+    alone = object()
+    return sys.getrefcount(alone)
+
+
+_ALONE = _references_of_a_local()
 
 Tensor.backward = backward  # type: ignore[method-assign,assignment]
 Tensor.retain_grad = retain_grad  # type: ignore[method-assign,assignment]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import operator
+
 import numpy as np
 import numpy.typing as npt
 
 from tinydl.device import Device, get_device
 from tinydl.random import GeneratorLike, as_generator
-from tinydl.tensor import Scalar, Tensor, tensor
+from tinydl.tensor import Scalar, Tensor, supported, tensor
 
 Shape = int | tuple[int, ...]
 
@@ -23,7 +25,7 @@ def full(
     if dtype is None:
         dtype = np.float32 if isinstance(value, float) else np.asarray(value).dtype
     home = get_device(device)
-    return Tensor(home.xp.full(shape, value, dtype=dtype), home, requires_grad)
+    return Tensor(home.xp.full(shape, value, dtype=supported("full", dtype)), home, requires_grad)
 
 
 def zeros(
@@ -48,11 +50,13 @@ def ones(
 
 def zeros_like(x: Tensor, requires_grad: bool = False, dtype: npt.DTypeLike | None = None) -> Tensor:
     """Zeros in the shape, dtype and memory layout of x, on its device."""
+    dtype = supported("zeros_like", dtype or x.dtype)
     return Tensor(x.device.xp.zeros_like(x._data, dtype=dtype), x.device, requires_grad)
 
 
 def ones_like(x: Tensor, requires_grad: bool = False, dtype: npt.DTypeLike | None = None) -> Tensor:
     """Ones in the shape, dtype and memory layout of x, on its device."""
+    dtype = supported("ones_like", dtype or x.dtype)
     return Tensor(x.device.xp.ones_like(x._data, dtype=dtype), x.device, requires_grad)
 
 
@@ -69,7 +73,7 @@ def arange(
     if dtype is None:
         dtype = np.float32 if any(isinstance(v, float) for v in (start, stop, step)) else np.int64
     home = get_device(device)
-    return Tensor(home.xp.arange(start, stop, step, dtype=dtype), home)
+    return Tensor(home.xp.arange(start, stop, step, dtype=supported("arange", dtype)), home)
 
 
 def eye(
@@ -77,7 +81,7 @@ def eye(
 ) -> Tensor:
     """The n x m identity matrix, square unless m is given."""
     home = get_device(device)
-    return Tensor(home.xp.eye(n, m, dtype=dtype), home)
+    return Tensor(home.xp.eye(n, m, dtype=supported("eye", dtype)), home)
 
 
 def rand(
@@ -105,6 +109,5 @@ def randn(
 
 
 def _shape(shape: tuple[Shape, ...]) -> tuple[int, ...]:
-    if len(shape) == 1 and not isinstance(shape[0], int):
-        return tuple(shape[0])
-    return tuple(int(n) for n in shape)  # type: ignore[arg-type]  # integers by now
+    sizes = shape[0] if len(shape) == 1 and isinstance(shape[0], tuple | list) else shape
+    return tuple(operator.index(n) for n in sizes)  # type: ignore[arg-type]  # integers by now

@@ -46,12 +46,18 @@ class Device:
         """The values of `array` as a NumPy array; on the CPU the array itself."""
         return np.asarray(array)
 
+    @property
+    def checks_values(self) -> bool:
+        """Whether values are checked here (labels in range, probabilities in [0, 1]): the host has to wait for it."""
+        return True
+
 
 cpu = Device("cpu", np, np.ndarray, reference)
+_devices: dict[str, Device] = {"cpu": cpu}
 
 
 def get_device(device: str | Device | None) -> Device:
-    """The `Device` of that name; None is the CPU.
+    """The `Device` of that name, "cpu" or "strict" (`tinydl.strict`); None is the CPU.
 
     Raises: RuntimeError when the device can't be used here, ValueError when there is none of that name.
     """
@@ -59,11 +65,17 @@ def get_device(device: str | Device | None) -> Device:
         return cpu
     if isinstance(device, Device):
         return device
-    if device == "cpu":
-        return cpu
-    raise ValueError(f"device {device!r}: expected 'cpu'; tinydl computes on the CPU only so far")
+    if device == "strict" and device not in _devices:
+        from tinydl.strict.device import strict  # it derives from Device, and only tests need it
+
+        _devices[device] = strict
+    if device not in _devices:
+        raise ValueError(f"device {device!r}: expected 'cpu' or 'strict', the test device; others are to come")
+    return _devices[device]
 
 
 def device_of(array: Array) -> Device | None:
     """The device whose plain array `array` is, or None when it is no array."""
-    return cpu if isinstance(array, np.ndarray | np.generic) else None
+    if isinstance(array, np.ndarray | np.generic):
+        return cpu
+    return next((d for d in _devices.values() if type(array) is d.array_type), None)

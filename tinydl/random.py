@@ -61,7 +61,7 @@ class Generator:
         shape: int | tuple[int, ...] = (),
         dtype: npt.DTypeLike = np.float32,
     ) -> Array:
-        """Uniform numbers in [low, high), shape `shape`."""
+        """Uniform numbers in [low, high), shape `shape`; the last may round to `high`."""
         return self.random(shape, dtype) * (high - low) + low
 
     def normal(self, shape: int | tuple[int, ...] = (), dtype: npt.DTypeLike = np.float32) -> Array:
@@ -82,7 +82,8 @@ class Generator:
         """Integers in [low, high), int64, shape `shape`; the bias is below (high - low) / 2**53."""
         if not low < high:
             raise ValueError(f"Generator.integers: expected low < high, got low={low}, high={high}")
-        return low + np.floor(self.random(shape, np.float64) * (high - low)).astype(np.int64)
+        drawn: npt.NDArray[np.int64] = np.floor(self.random(shape, np.float64) * (high - low)).astype(np.int64)
+        return drawn + low
 
     def permutation(self, n: int) -> npt.NDArray[np.int64]:
         """A random order of 0 ... n-1, int64: the order of n random words."""
@@ -119,7 +120,7 @@ GeneratorLike: TypeAlias = "Generator | int | np.random.Generator | None"
 def _checked(
     who: str, shape: int | tuple[int, ...], dtype: npt.DTypeLike
 ) -> tuple[tuple[int, ...], np.dtype[Any], int]:
-    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    shape = (int(shape),) if isinstance(shape, int | np.integer) else tuple(shape)
     dtype = np.dtype(dtype)
     if dtype not in (np.float32, np.float64):
         raise TypeError(f"Generator.{who}: dtype must be float32 or float64, got {dtype}")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from tinydl.tensor import Tensor
+
+_MAX_HEADER = 100_000_000  # bytes; the limit of the format
 
 
 class FileError(ValueError):
@@ -54,14 +57,31 @@ def load_with_metadata(
     from safetensors import SafetensorError
     from safetensors.numpy import load as from_bytes
 
-    data = Path(path).read_bytes()
-    try:
-        arrays = from_bytes(data)
-        size = int.from_bytes(data[:8], "little")
-        metadata = json.loads(data[8 : 8 + size]).get("__metadata__", {})
-    except (SafetensorError, ValueError, KeyError, AttributeError, OverflowError) as error:
-        raise FileError(f"{os.fspath(path)}: not a safetensors file, or a damaged one ({error})") from error
-    return arrays, metadata
+    with Path(path).open("rb") as file:
+        try:
+            header = _header(file)
+            file.seek(0)
+            arrays = from_bytes(file.read())
+        except (SafetensorError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError,
+                RecursionError) as error:  # fmt: skip
+            raise FileError(
+                f"{os.fspath(path)}: not a safetensors file, or a damaged one ({error})"
+            ) from error
+    return arrays, header.get("__metadata__", {})
+
+
+def _header(file: BinaryIO) -> dict[str, Any]:
+    """What the file says it holds, if it is exactly as long as that: a foreign file is not read to its end."""
+    there = os.fstat(file.fileno()).st_size
+    length = int.from_bytes(file.read(8), "little")
+    if length > min(there - 8, _MAX_HEADER):
+        raise ValueError(f"its header would have {length:,} bytes")
+    header: dict[str, Any] = json.loads(file.read(length))
+    ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
+    announced = 8 + length + max(ends, default=0)
+    if announced != there:
+        raise ValueError(f"it announces {announced:,} bytes and has {there:,}")
+    return header
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
@@ -81,6 +101,13 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
         Path(temporary).unlink(missing_ok=True)
         raise
     _sync_folder(target.parent)
+
+
+def remove_leftovers(path: str | os.PathLike[str]) -> None:
+    """Deletes temporary files of `path` that a killed process left behind; no other process may be writing it."""
+    target = Path(path)
+    for leftover in target.parent.glob(f".{glob.escape(target.name)}.*.tmp"):
+        leftover.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:

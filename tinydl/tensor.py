@@ -163,7 +163,7 @@ class Tensor:
     @property
     def data(self) -> Array:
         """The plain array, not a copy. Assigning copies values into it; shape and dtype must be the same."""
-        if self._memory is not None:
+        if self._memory is not None and self.device is cpu:  # elsewhere the comparison would have to wait
             self._memory.fetched(self._data)
         return self._data
 
@@ -284,7 +284,7 @@ class Tensor:
         def __getitem__(self, key: Any) -> Tensor: ...
         @property
         def T(self) -> Tensor: ...
-        def pow(self, exponent: Tensor | Scalar) -> Tensor: ...
+        def pow(self, b: Tensor | Scalar) -> Tensor: ...
         def exp(self) -> Tensor: ...
         def log(self) -> Tensor: ...
         def sqrt(self) -> Tensor: ...
@@ -325,8 +325,8 @@ def tensor(
 ) -> Tensor:
     """A new tensor with a copy of `data`: a number, nested lists of numbers, a NumPy array or a Tensor.
 
-    Without `dtype`, Python floats become float32 and Python integers int64; arrays and NumPy scalars keep
-    their dtype, and their strides.
+    Without `dtype`, Python floats become float32 and Python integers int64; arrays, NumPy scalars and tensors
+    keep their dtype, and their strides. In a list only what is float64 already makes it float64.
 
     Raises: TypeError for data that is not numeric or a dtype that is not boolean, integer, float32 or
     float64; ValueError for ragged lists or a device of no such name.
@@ -338,14 +338,9 @@ def tensor(
         host = np.asarray(data)
     else:
         host = np.asarray([np.asarray(x) for x in data] if _holds_tensors(data) else data)
-        if dtype is None and host.dtype == np.float64 and not _holds_numpy(data):
+        if dtype is None and host.dtype == np.float64 and not _holds_float64(data):
             host = host.astype(np.float32)
-    wanted = host.dtype if dtype is None else np.dtype(dtype)
-    wanted = wanted.newbyteorder("=")
-    if wanted.kind not in "biu" and wanted not in (np.float32, np.float64, np.complex128):
-        raise TypeError(
-            f"tensor: dtype {wanted} is not supported; use bool, an integer type, float32 or float64"
-        )
+    wanted = supported("tensor", host.dtype if dtype is None else dtype)
     if host.dtype.kind not in "biufc":
         raise TypeError(f"tensor: expected numbers, got {type(data).__name__} of {host.dtype}")
     return Tensor(home.asarray(host.astype(wanted, order="K", copy=False)), home, requires_grad)
@@ -355,8 +350,18 @@ def _holds_tensors(data: Any) -> bool:
     return isinstance(data, list | tuple) and any(isinstance(x, Tensor) for x in data)
 
 
-def _holds_numpy(data: Any) -> bool:
-    """Whether nested lists hold NumPy values, which keep their dtype."""
+def _holds_float64(data: Any) -> bool:
+    """Whether nested lists hold NumPy values or tensors in float64."""
     if isinstance(data, list | tuple):
-        return any(_holds_numpy(x) for x in data)
-    return isinstance(data, np.ndarray | np.generic | Tensor)
+        return any(_holds_float64(x) for x in data)
+    return isinstance(data, np.ndarray | np.generic | Tensor) and data.dtype == np.float64
+
+
+def supported(who: str, dtype: npt.DTypeLike) -> np.dtype[Any]:
+    """`dtype`, in the byte order of the machine; raises TypeError for one that tensors can't have."""
+    wanted = np.dtype(dtype).newbyteorder("=")
+    if wanted.kind not in "biu" and wanted not in (np.float32, np.float64, np.complex128):
+        raise TypeError(
+            f"{who}: dtype {wanted} is not supported; use bool, an integer type, float32 or float64"
+        )
+    return wanted

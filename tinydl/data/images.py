@@ -26,7 +26,7 @@ class ImageSet:
     """A training and a test part: `train, test = mnist.load()`, or `(x, y), (x_test, y_test) = mnist.load()`.
 
     `source` is the sentence to show with every figure: which data these are, with counts. `classes[label]` is
-    the name of a class.
+    the name of a class; `test_name` is what the second part must be called beside a figure.
     """
 
     name: str
@@ -34,6 +34,7 @@ class ImageSet:
     classes: tuple[str, ...]
     train: Images
     test: Images
+    test_name: str
 
     def __iter__(self) -> Iterator[Images]:
         return iter((self.train, self.test))
@@ -89,7 +90,7 @@ class ImageLoader:
             )
         )
         said = f"embedded {self.subset}: {len(train.labels):,} training images, {len(test.labels):,} held out"
-        return ImageSet(self.name, said, self.classes, train, test)
+        return ImageSet(self.name, said, self.classes, train, test, f"held-out part of {self.subset}")
 
     def _full(self, root: str | os.PathLike[str] | None, download: bool) -> ImageSet:
         found = {name: sources.full_file(self.full, name, root, download) for name in self.full.files}
@@ -100,7 +101,9 @@ class ImageLoader:
             f"full {self.full.title} from {folders}: {len(train.labels):,} training images, "
             f"{len(test.labels):,} test images"
         )
-        return ImageSet(self.name, said, self.classes, train, test)
+        return ImageSet(
+            self.name, said, self.classes, train, test, f"official test part of {self.full.title}"
+        )
 
 
 def _images(images: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8]) -> Images:

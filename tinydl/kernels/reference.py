@@ -3,10 +3,13 @@
 Every function takes the array module `xp` first. Shapes are N, C, H, W; a pair is (along H, along W). These
 kernels run on every device and are the oracle that faster ones are held against.
 
-im2col turns an image into a matrix with one column for each place of the window, so that a convolution is
-one matrix product (Chellapilla, Puri and Simard, 2006):
+im2col turns images into a matrix with one column for each place of the window in each image, so that a
+convolution is one matrix product (Chellapilla, Puri and Simard, 2006):
 
-    x (C, H, W)  ->  columns (C kh kw, OH OW)        out = W columns,   W (O, C kh kw)
+    x (N, C, H, W)  ->  columns (C kh kw, OH OW N)        out = W columns,   W (O, C kh kw)
+
+Images have the shape N, C, H, W throughout, but results lie in memory as the product leaves them: C, H, W, N.
+With the image number innermost, the pieces that im2col copies are rows of W N numbers, not of W.
 """
 
 from __future__ import annotations
@@ -35,38 +38,38 @@ def padded(xp: ModuleType, x: Array, padding: Pair, value: float = 0.0) -> Array
     if ph == pw == 0:
         return x
     n, c, h, w = x.shape
-    out = xp.full((n, c, h + 2 * ph, w + 2 * pw), value, dtype=x.dtype)
+    out = xp.full_like(x, value, shape=(n, c, h + 2 * ph, w + 2 * pw))
     out[:, :, ph : ph + h, pw : pw + w] = x
     return out
 
 
 def im2col(xp: ModuleType, x: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Array:
-    """The windows of x (N, C, H, W) as an array (N, C, kh, kw, OH, OW)."""
+    """The windows of x (N, C, H, W) as an array (C, kh, kw, OH, OW, N)."""
     n, c, h, w = x.shape
     kh, kw = kernel
     oh = output_size(h, kh, stride[0], padding[0], dilation[0])
     ow = output_size(w, kw, stride[1], padding[1], dilation[1])
-    x = padded(xp, x, padding)
-    columns = xp.empty((n, c, kh, kw, oh, ow), dtype=x.dtype)
+    x = xp.ascontiguousarray(padded(xp, x, padding).transpose(1, 2, 3, 0))
+    columns = xp.empty((c, kh, kw, oh, ow, n), dtype=x.dtype)
     for i in range(kh):
         for j in range(kw):
             rows = window(i, oh, stride[0], dilation[0])
             cols = window(j, ow, stride[1], dilation[1])
-            columns[:, :, i, j] = x[:, :, rows, cols]
+            columns[:, i, j] = x[:, rows, cols]
     return columns
 
 
 def col2im(xp: ModuleType, columns: Array, size: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Array:
-    """Adds windows (N, C, kh, kw, OH, OW) back to where im2col read them, in images (N, C, *size)."""
-    n, c, kh, kw, oh, ow = columns.shape
+    """Adds windows (C, kh, kw, OH, OW, N) back to where im2col read them, in images (N, C, *size)."""
+    c, kh, kw, oh, ow, n = columns.shape
     (h, w), (ph, pw) = size, padding
-    x = xp.zeros((n, c, h + 2 * ph, w + 2 * pw), dtype=columns.dtype)
+    x = xp.zeros((c, h + 2 * ph, w + 2 * pw, n), dtype=columns.dtype)
     for i in range(kh):
         for j in range(kw):
             rows = window(i, oh, stride[0], dilation[0])
             cols = window(j, ow, stride[1], dilation[1])
-            x[:, :, rows, cols] += columns[:, :, i, j]
-    return x[:, :, ph : ph + h, pw : pw + w]
+            x[:, rows, cols] += columns[:, i, j]
+    return x[:, ph : ph + h, pw : pw + w].transpose(3, 0, 1, 2)
 
 
 def conv2d(
@@ -76,12 +79,12 @@ def conv2d(
 
     x (N, C, H, W), weight (O, C / groups, kh, kw), out (N, O, OH, OW).
     """
-    o, _, kh, kw = weight.shape
+    o, c, kh, kw = weight.shape
     columns = im2col(xp, x, (kh, kw), stride, padding, dilation)
-    n, _, _, _, oh, ow = columns.shape
-    w = weight.reshape(groups, o // groups, -1)
-    out = xp.matmul(w, columns.reshape(n, groups, w.shape[2], oh * ow))
-    return out.reshape(n, o, oh, ow)
+    oh, ow, n = columns.shape[3:]
+    w = weight.reshape(groups, o // groups, c * kh * kw)
+    out = xp.matmul(w, columns.reshape(groups, c * kh * kw, oh * ow * n))
+    return out.reshape(o, oh, ow, n).transpose(3, 0, 1, 2)
 
 
 def conv2d_input_gradient(
@@ -101,8 +104,9 @@ def conv2d_input_gradient(
     n, o, oh, ow = g.shape
     c, kh, kw = weight.shape[1:]
     w = weight.reshape(groups, o // groups, c * kh * kw)
-    columns = xp.matmul(w.transpose(0, 2, 1), g.reshape(n, groups, o // groups, oh * ow))
-    return col2im(xp, columns.reshape(n, groups * c, kh, kw, oh, ow), size, stride, padding, dilation)
+    g = g.transpose(1, 2, 3, 0).reshape(groups, o // groups, oh * ow * n)
+    columns = xp.matmul(w.transpose(0, 2, 1), g)
+    return col2im(xp, columns.reshape(groups * c, kh, kw, oh, ow, n), size, stride, padding, dilation)
 
 
 def conv2d_weight_gradient(
@@ -115,25 +119,24 @@ def conv2d_weight_gradient(
     dilation: Pair,
     groups: int,
 ) -> Array:
-    """The gradient of conv2d's weight:  dW = g columns^T, summed over the images.
+    """The gradient of conv2d's weight:  dW = g columns^T.
 
     x (N, C, H, W), g (N, O, OH, OW), result (O, C / groups, *kernel).
     """
     n, o, oh, ow = g.shape
-    c = x.shape[1]
+    c = x.shape[1] // groups
     # Windows of x that no output place reaches, because H is not a multiple of the stride, do not count.
-    columns = im2col(xp, x, kernel, stride, padding, dilation)[:, :, :, :, :oh, :ow]
-    columns = columns.reshape(n, groups, c // groups * kernel[0] * kernel[1], oh * ow)
-    dw = xp.matmul(g.reshape(n, groups, o // groups, oh * ow), columns.transpose(0, 1, 3, 2))
-    return dw.sum(axis=0).reshape(o, c // groups, *kernel)
+    columns = im2col(xp, x, kernel, stride, padding, dilation)[:, :, :, :oh, :ow]
+    columns = columns.reshape(groups, c * kernel[0] * kernel[1], oh * ow * n)
+    g = g.transpose(1, 2, 3, 0).reshape(groups, o // groups, oh * ow * n)
+    return xp.matmul(g, columns.transpose(0, 2, 1)).reshape(o, c, *kernel)
 
 
 def sum_pool2d(xp: ModuleType, x: Array, kernel: Pair, stride: Pair, padding: Pair, places: Pair) -> Array:
     """The sum over each window of x (N, C, H, W), at `places` (OH, OW); beyond the border there is 0."""
-    n, c = x.shape[:2]
     (oh, ow), (kh, kw) = places, kernel
     x = _reaching(xp, x, kernel, stride, padding, (1, 1), places, 0.0)
-    out = xp.zeros((n, c, oh, ow), dtype=x.dtype)
+    out = xp.zeros_like(x, shape=(*x.shape[:2], oh, ow))
     for i in range(kh):
         for j in range(kw):
             out += x[:, :, window(i, oh, stride[0], 1), window(j, ow, stride[1], 1)]
@@ -148,7 +151,7 @@ def sum_pool2d_gradient(
     (h, w), (ph, pw), (kh, kw) = size, padding, kernel
     bottom = max(h + 2 * ph, stride[0] * (oh - 1) + kh)
     right = max(w + 2 * pw, stride[1] * (ow - 1) + kw)
-    x = xp.zeros((n, c, bottom, right), dtype=g.dtype)
+    x = xp.zeros_like(g, shape=(n, c, bottom, right))
     for i in range(kh):
         for j in range(kw):
             x[:, :, window(i, oh, stride[0], 1), window(j, ow, stride[1], 1)] += g
@@ -196,6 +199,6 @@ def _reaching(
     ph, pw = padding
     if ph == pw == 0 and bottom <= h and right <= w:
         return x
-    out = xp.full((n, c, max(bottom, h + 2 * ph), max(right, w + 2 * pw)), value, dtype=x.dtype)
+    out = xp.full_like(x, value, shape=(n, c, max(bottom, h + 2 * ph), max(right, w + 2 * pw)))
     out[:, :, ph : ph + h, pw : pw + w] = x
     return out

@@ -3,17 +3,28 @@
 from tinydl.nn.activation import ELU, LeakyReLU, Maxout, ReLU, Sigmoid, Softmax, Softplus, Tanh
 from tinydl.nn.conv import Conv2d, ConvTranspose2d
 from tinydl.nn.dense import Dense
+from tinydl.nn.dropout import Dropout
+from tinydl.nn.embedding import Embedding
 from tinydl.nn.module import Module, ModuleList, Parameter, Sequential
+from tinydl.nn.norm import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
 from tinydl.nn.pool import AvgPool2d, MaxPool2d, MinPool2d
+from tinydl.nn.resize import AdaptiveAvgPool2d, Upsample
 from tinydl.nn.shape import Flatten, Reshape
 
 __all__ = [
     "ELU",
+    "AdaptiveAvgPool2d",
     "AvgPool2d",
+    "BatchNorm1d",
+    "BatchNorm2d",
     "Conv2d",
     "ConvTranspose2d",
     "Dense",
+    "Dropout",
+    "Embedding",
     "Flatten",
+    "GroupNorm",
+    "LayerNorm",
     "LeakyReLU",
     "MaxPool2d",
     "Maxout",
@@ -28,4 +39,5 @@ __all__ = [
     "Softmax",
     "Softplus",
     "Tanh",
+    "Upsample",
 ]

@@ -87,6 +87,9 @@ class Conv2d(_Conv):
     def forward(self, x: Tensor) -> Tensor:
         return conv2d(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
 
+    def multiply_adds(self, x: Tensor, out: Tensor) -> int:
+        return out.size * math.prod(self.weight.shape[1:])  # one weight of a kernel for each product
+
 
 class ConvTranspose2d(_Conv):
     """A transposed convolution of images (N, in_channels, H, W): what makes them larger again.
@@ -133,6 +136,9 @@ class ConvTranspose2d(_Conv):
             self.dilation,
             self.groups,
         )
+
+    def multiply_adds(self, x: Tensor, out: Tensor) -> int:
+        return x.size * math.prod(self.weight.shape[1:])
 
 
 def _brief(value: Pair) -> str:

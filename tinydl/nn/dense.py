@@ -32,6 +32,9 @@ class Dense(Module):
     def forward(self, x: Tensor) -> Tensor:
         return dense(x, self.weight, self.bias)
 
+    def multiply_adds(self, x: Tensor, out: Tensor) -> int:
+        return out.size * self.weight.shape[1]
+
     def options(self) -> str:
         out_features, in_features = self.weight.shape
         return f"{in_features}, {out_features}" + ("" if self.bias is not None else ", bias=False")

@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from tinydl.autograd import no_grad
 from tinydl.device import Device, get_device
 from tinydl.errors import NamedError
 from tinydl.tensor import Tensor, tensor
@@ -25,6 +26,7 @@ class Parameter(Tensor):
 
     def __init__(self, values: Tensor) -> None:
         super().__init__(values._data, values.device, requires_grad=True)
+        self._memory = values.memory()
 
 
 class Module:
@@ -54,7 +56,7 @@ class Module:
                 error.who = repr(self)
             error.named_by_layer = True
             raise
-        for hook in vars(self).get("_forward_hooks", {}).values():
+        for hook in tuple(vars(self).get("_forward_hooks", {}).values()):
             changed = hook(self, inputs, out)
             out = out if changed is None else changed
         return out
@@ -78,16 +80,18 @@ class Module:
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
         """This module and all below it, with their dotted names; each once."""
-        seen: set[int] = set()
-
-        def walk(module: Module, name: str) -> Iterator[tuple[str, Module]]:
-            if id(module) not in seen:
-                seen.add(id(module))
+        seen: set[Module] = set()
+        for name, module in self._walk(prefix, ()):
+            if module not in seen:
+                seen.add(module)
                 yield name, module
-                for key, child in module.children():
-                    yield from walk(child, f"{name}.{key}" if name else key)
 
-        return walk(self, prefix)
+    def _walk(self, name: str, above: tuple[Module, ...]) -> Iterator[tuple[str, Module]]:
+        """This module and all below it, under every name that they have."""
+        if self not in above:
+            yield name, self
+            for key, child in self.children():
+                yield from child._walk(f"{name}.{key}" if name else key, (*above, self))
 
     def modules(self) -> Iterator[Module]:
         """This module and all below it; each once."""
@@ -112,12 +116,16 @@ class Module:
         setattr(self, name, values if isinstance(values, Tensor) else tensor(values))
 
     def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
-        """All buffers with their dotted names."""
-        return ((name, value) for name, value in self._named_tensors() if not isinstance(value, Parameter))
+        """All buffers with their dotted names; shared ones once, under their first name."""
+        seen: set[int] = set()
+        for name, value in self._named_tensors():
+            if not isinstance(value, Parameter) and id(value) not in seen:
+                seen.add(id(value))
+                yield name, value
 
     def _named_tensors(self) -> Iterator[tuple[str, Tensor]]:
         """Parameters and buffers, module by module, under every name that they have."""
-        for path, module in self.named_modules():
+        for path, module in self._walk("", ()):
             buffers = vars(module).get("_buffers", ())
             for name, value in vars(module).items():
                 if isinstance(value, Parameter) or (name in buffers and isinstance(value, Tensor)):
@@ -139,6 +147,8 @@ class Module:
         """Moves parameters and buffers to a device. Make the optimiser afterwards."""
         home = get_device(device)
         for _, value in self._named_tensors():
+            if value.device is home:
+                continue
             value.touch()
             value._data, value.device, value._grad = (
                 home.asarray(value.device.to_host(value._data)),
@@ -177,8 +187,7 @@ class Module:
         unexpected = [name for name in state if name not in own]
         host = {
             name: value.device.to_host(value._data) if isinstance(value, Tensor) else np.asarray(value)
-            for name, value in state.items()
-            if name in own
+            for name, value in ((name, state[name]) for name in own if name in state)
         }
         wrong = [
             f"{name}: shape {value.shape}, expected {own[name].shape}"
@@ -214,6 +223,19 @@ class Module:
             hooks.pop(key, None)
 
         return remove
+
+    def multiply_adds(self, x: Tensor, out: Tensor) -> int:
+        """The multiplications of this layer itself for one forward pass from x to out; 0 unless it says more."""
+        return 0
+
+    def summary(self, input_shape: tuple[int, ...]) -> str:
+        """A table of the layers: output shapes, parameters and multiply-adds for one input of `input_shape`.
+
+        The shape is without the batch axis: `LeNet5().summary((1, 32, 32))`. Prints the table and returns it.
+        """
+        text = summary(self, input_shape)
+        print(text)
+        return text
 
     def options(self) -> str:
         """What stands between the brackets of `repr`: sizes, and options that are not the default."""
@@ -258,3 +280,41 @@ class Sequential(ModuleList):
         for module in self:
             x = module(x)
         return x
+
+
+def summary(model: Module, input_shape: tuple[int, ...]) -> str:
+    """The table of `Module.summary`, one line for every use of a layer without submodules."""
+    rows: list[tuple[str, str, str, int, int]] = []
+    counted: set[int] = set()
+
+    def line(name: str) -> Hook:
+        def hook(module: Module, inputs: tuple[Any, ...], out: Any) -> None:
+            own = [p for p in module.parameters() if id(p) not in counted]
+            counted.update(id(p) for p in own)
+            made = module.multiply_adds(inputs[0], out)
+            rows.append((name, repr(module), str(out.shape[1:]), sum(p.size for p in own), made))
+
+        return hook
+
+    leaves = [(name, m) for name, m in model.named_modules() if not any(True for _ in m.children())]
+    remove = [m.register_forward_hook(line(name)) for name, m in leaves]
+    was_training = {m: m.training for m in model.modules()}
+    first = next(iter(model.parameters()), None)
+    x = Tensor(np.zeros((1, *input_shape), np.float32 if first is None else first.dtype))
+    try:
+        with no_grad():
+            model.eval()(x if first is None else x.to(first.device))
+    finally:
+        for take_off in remove:
+            take_off()
+        for module, training in was_training.items():
+            module.training = training
+    lines = [("layer", "", "output", "parameters", "multiply-adds")]
+    lines += [(name, what, shape, f"{n:,}", f"{made:,}") for name, what, shape, n, made in rows]
+    total = sum(p.size for p in model.parameters())
+    lines.append(("together", "", "", f"{total:,}", f"{sum(row[4] for row in rows):,}"))
+    widths = [max(len(row[i]) for row in lines) for i in range(5)]
+    table = ["  ".join(c.ljust(w) if i < 3 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
+             for row in lines]  # fmt: skip
+    rule = "-" * len(table[0])
+    return "\n".join([table[0], rule, *table[1:-1], rule, table[-1]])

@@ -41,7 +41,7 @@ class LeakyReLU(Activation):
     name = "leaky_relu"
 
     def __init__(self, slope: float) -> None:
-        self.slope = slope
+        self.slope = float(slope)  # a NumPy scalar would widen float32 arrays
 
     def forward(self, x: Array) -> Array:
         return x * self._gain(x)
@@ -60,7 +60,7 @@ class ELU(Activation):
     name = "elu"
 
     def __init__(self, alpha: float) -> None:
-        self.alpha = alpha
+        self.alpha = float(alpha)
 
     def forward(self, x: Array) -> Array:
         xp = self.device.xp

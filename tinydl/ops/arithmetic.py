@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from tinydl.autograd import Op
 from tinydl.device import Array
 from tinydl.errors import DTypeError
@@ -92,8 +94,13 @@ class Power(Elementwise):
 
     def backward(self, g: Any, a: Any, b: Any) -> Any:
         da = db = None
-        if self.needs[0]:  # b a^(b-1) is 0 for b = 0, also where a = 0
-            da = g * (b * power(a, (where(b == 0, 1.0, b) if hasattr(b, "dtype") else b or 1.0) - 1.0))
+        less: Any
+        if self.needs[0]:
+            if hasattr(b, "dtype"):
+                less = where((a == 0) & (b == 0), 1.0, b) - 1.0  # 0 a^-1 is 0, also where a = 0
+            else:
+                less = (b or 1.0) - 1.0
+            da = g * (b * power(a, less))
         if self.needs[1]:
             if hasattr(a, "dtype"):
                 db = g * power(a, b) * log(where(a == 0, 1.0, a))
@@ -252,7 +259,12 @@ class Clip(Op):
     def __init__(self, low: float | None, high: float | None) -> None:
         self.low, self.high = low, high
 
+    def _promote(self, arrays: list[Array]) -> list[Array]:
+        return super()._promote([*arrays, self.low, self.high])[:1]
+
     def forward(self, x: Array) -> Array:
+        if self.low is None and self.high is None:
+            return x.copy("K")
         return self.device.xp.clip(x, self.low, self.high)
 
     def backward(self, g: Any, x: Any) -> Any:
@@ -271,14 +283,24 @@ class Where(Op):
 
     def _promote(self, arrays: list[Array]) -> list[Array]:
         condition, a, b = arrays
-        if not hasattr(a, "dtype") and not hasattr(b, "dtype"):  # two Python numbers
-            a = self.device.xp.asarray(a, dtype="float32" if isinstance(a, float) else None)
         return [condition, *super()._promote([a, b])]
 
     def forward(self, condition: Array, a: Array, b: Array) -> Array:
-        if condition.dtype != bool:
-            raise DTypeError(self.name, f"the condition must be boolean, got {condition.dtype}")
-        return self.device.xp.where(condition, a, b)
+        got = getattr(condition, "dtype", type(condition).__name__)
+        if got != np.dtype(bool):
+            raise DTypeError(self.name, f"the condition must be boolean, got {got}")
+        xp = self.device.xp
+        if not hasattr(a, "dtype") and not hasattr(b, "dtype"):  # two Python numbers
+            a = xp.full((), a, dtype="float32" if float in (type(a), type(b)) else None)
+        large = max((x for x in (a, b, condition) if hasattr(x, "dtype")), key=lambda x: x.size)
+        if large.ndim <= 2 or large.flags.c_contiguous:
+            return xp.where(condition, a, b)
+        out = xp.empty_like(large, dtype=xp.result_type(a, b))  # in its layout, as in Elementwise
+        if out.shape != xp.broadcast_shapes(*(getattr(x, "shape", ()) for x in (condition, a, b))):
+            return xp.where(condition, a, b)
+        out[...] = b
+        xp.copyto(out, a, where=condition)
+        return out
 
     def backward(self, g: Any, condition: Any) -> Any:
         return None, g * condition if self.needs[1] else None, g * ~condition if self.needs[2] else None
@@ -294,22 +316,21 @@ class Compare(Elementwise):
         self.name = self.ufunc = ufunc
 
 
-class Logical(Op):
+class Logical(Elementwise):
     """out = a and b, a or b, a xor b, not a, of booleans; not differentiable."""
 
-    __slots__ = ("name",)
+    __slots__ = ("name", "ufunc")
     differentiable = False
-    broadcasts = True
 
     def __init__(self, ufunc: str) -> None:
-        self.name = ufunc
+        self.name = self.ufunc = ufunc
 
     def forward(self, *arrays: Array) -> Array:
         for a in arrays:
-            if not isinstance(a, bool) and getattr(a, "dtype", None) != bool:
-                got = a.dtype if hasattr(a, "dtype") else type(a).__name__
+            got = getattr(a, "dtype", type(a).__name__)
+            if got not in (np.dtype(bool), "bool"):
                 raise DTypeError(self.name, f"expected booleans, got {got}")
-        return getattr(self.device.xp, self.name)(*arrays)
+        return super().forward(*arrays) if len(arrays) == 2 else self.device.xp.logical_not(*arrays)
 
 
 # ---- the functions
@@ -402,7 +423,12 @@ def cos(x: Tensor) -> Tensor:
 
 def clip(x: Tensor, low: float | None = None, high: float | None = None) -> Tensor:
     """x limited to [low, high]; the gradient passes where low <= x <= high, the bounds included."""
-    return Clip(low, high)(x)  # type: ignore[no-any-return]
+    return Clip(_python(low), _python(high))(x)  # type: ignore[no-any-return]
+
+
+def _python(number: Any) -> Any:
+    """A NumPy scalar, which would widen float32 arrays to float64, as a Python number."""
+    return number.item() if isinstance(number, np.generic) else number
 
 
 def compare(ufunc: str, a: Tensor | Scalar, b: Tensor | Scalar) -> Tensor:

@@ -9,13 +9,14 @@ import numpy.typing as npt
 
 from tinydl.autograd import Op
 from tinydl.device import Array, Device, get_device
-from tinydl.tensor import Tensor
+from tinydl.tensor import Tensor, supported
 
 
 class AsType(Op):
     """out = x in another dtype,  dx = g in the dtype of x."""
 
     __slots__ = ("before", "to")
+    name = "astype"
     promotes = "never"
     views = True  # x itself when it has the dtype already
 
@@ -34,18 +35,35 @@ class AsInteger(AsType):
     """out = x in an integer or boolean dtype: no gradient flows through it."""
 
     __slots__ = ()
-    name = "as_type"
+    name = "astype"
     differentiable = False
+
+
+class To(Op):
+    """out = x on another device,  dx = g on the device of x."""
+
+    __slots__ = ("before", "to")
+    promotes = "never"
+
+    def __init__(self, to: Device) -> None:
+        self.to = to
+
+    def forward(self, x: Array) -> Array:
+        # The gate takes `device` for the output's: g will come from there.
+        self.before, self.device = self.device, self.to
+        return self.to.asarray(self.before.to_host(x))
+
+    def backward(self, g: Any) -> Any:
+        return To(self.before)(g)
 
 
 def astype(x: Tensor, dtype: npt.DTypeLike) -> Tensor:
     """x in another dtype; gradients come back in the dtype of x. To integers: no gradient."""
-    to = np.dtype(dtype)
+    to = supported("astype", dtype)
     return (AsType if to.kind in "fc" else AsInteger)(to)(x)  # type: ignore[no-any-return]
 
 
 def to(x: Tensor, device: str | Device) -> Tensor:
-    """x on another device; x itself when it is there already."""
-    if get_device(device) is not x.device:
-        raise NotImplementedError("there is one device so far")
-    return x
+    """A copy of x on another device; x itself when it is there already. Gradients come back to the device of x."""
+    home = get_device(device)
+    return x if home is x.device else To(home)(x)

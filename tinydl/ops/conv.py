@@ -17,6 +17,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from tinydl.autograd import Op
 from tinydl.device import Array
 from tinydl.errors import ShapeError
@@ -207,12 +209,12 @@ def conv_transpose2d(
 
 def pair(who: str, what: str, value: int | Sequence[int], least: int) -> Pair:
     """An option for both axes as (along H, along W); raises ValueError below `least`, TypeError for floats."""
-    values = (value, value) if isinstance(value, int) else tuple(value)
-    if len(values) != 2 or any(not isinstance(v, int) or isinstance(v, bool) for v in values):
+    values = tuple(value) if isinstance(value, Sequence) else (value, value)
+    if len(values) != 2 or any(not isinstance(v, int | np.integer) or isinstance(v, bool) for v in values):
         raise TypeError(f"{who}: {what} must be an integer or two of them, got {value!r}")
     if min(values) < least:
         raise ShapeError(who, f"{what} must be {least} or more, got {value!r}")
-    return values
+    return int(values[0]), int(values[1])
 
 
 def _geometry(

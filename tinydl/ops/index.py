@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import Any
 
 from tinydl.autograd import Op
-from tinydl.device import Array, Device
-from tinydl.errors import DTypeError, ShapeError
+from tinydl.device import Array, Device, cpu, device_of
+from tinydl.errors import DeviceError, DTypeError, ShapeError
 from tinydl.tensor import Tensor
 
 
@@ -20,6 +20,7 @@ class GetItem(Op):
     """out = x[key],  dx = zeros, with g added at key: an element read twice gets both gradients."""
 
     __slots__ = ("before", "key")
+    name = "getitem"
     promotes = "never"
 
     def __init__(self, key: Any) -> None:
@@ -72,6 +73,8 @@ def getitem(x: Tensor, key: Any) -> Tensor:
     parts = key if isinstance(key, tuple) else (key,)
     if not _is_basic(key):
         key = tuple(_index(part, device) for part in parts)
+        if device is not None and device is not cpu and device.checks_values:
+            _check_range(x.shape, key)
     return (Slice(key) if _is_basic(key) else GetItem(key))(x)  # type: ignore[no-any-return]
 
 
@@ -96,11 +99,15 @@ def take_along_axis(x: Tensor, indices: Tensor, axis: int) -> Tensor:
             "take_along_axis",
             f"indices of shape {indices.shape} do not fit x of shape {x.shape} along axis {axis}",
         )
+    if indices.device is not x.device:
+        raise DeviceError("take_along_axis", f"x is on {x.device}, the indices on {indices.device}")
+    if x.device is not cpu and x.device.checks_values:
+        _check_range(x.shape[axis:], (indices._data,))
     xp = x.device.xp
     key = []
     for i, n in enumerate(x.shape):
         along = (1,) * i + (-1,) + (1,) * (x.ndim - i - 1)
-        key.append(indices._data if i == axis else xp.arange(n).reshape(along))
+        key.append(indices._data.copy() if i == axis else xp.arange(n).reshape(along))
     return GetItem(tuple(key))(x)  # type: ignore[no-any-return]
 
 
@@ -115,14 +122,55 @@ def _is_basic(key: Any) -> bool:
 def _index(part: Any, device: Device | None) -> Any:
     """One part of a key as something that the device's arrays can be indexed with."""
     if isinstance(part, Tensor):
+        if device is not None and part.device is not device:
+            raise DeviceError("getitem", f"the tensor is on {device}, an index on {part.device}")
         part = part._data
     elif isinstance(part, list):
         if device is not None:
             part = device.xp.asarray(part, dtype=None if part else "int64")
     elif part is None or part is Ellipsis or isinstance(part, slice | int):
         return part
+    elif device is not None and device is not cpu and device_of(part) is cpu:
+        part = device.asarray(cpu.to_host(part))  # an array of the host: moved here, and nowhere else
     kind = getattr(getattr(part, "dtype", None), "kind", "?")
     if kind not in "biu":
         what = part.dtype if hasattr(part, "dtype") else type(part).__name__
         raise DTypeError("getitem", f"an index must be integers, booleans or slices, got {what}")
-    return int(part) if kind in "iu" and part.ndim == 0 else part
+    if kind in "iu" and part.ndim == 0 and device in (cpu, None):  # elsewhere that would make the host wait
+        return int(part)
+    return part.copy()  # the backward pass reads it, and the caller may change it before
+
+
+def _check_range(shape: tuple[int, ...], key: tuple[Any, ...]) -> None:
+    """Raises IndexError for integer arrays out of range, as NumPy does by itself: a GPU wraps them round."""
+
+    def axes(part: Any) -> int:
+        if part is None or part is Ellipsis:
+            return 0
+        return part.ndim if hasattr(part, "dtype") and part.dtype.kind == "b" else 1
+
+    axis = 0
+    for part in key:
+        if hasattr(part, "dtype") and part.dtype.kind in "iu" and part.size and axis < len(shape):
+            n = shape[axis]
+            if ((part < -n) | (part >= n)).any():
+                raise IndexError(f"getitem: an index is out of range for axis {axis} of length {n}")
+        axis += len(shape) - sum(map(axes, key)) if part is Ellipsis else axes(part)
+
+
+def one_hot(labels: Tensor, num_classes: int = -1) -> Tensor:
+    """Integer labels (...) as int64 vectors (..., num_classes) with a 1 at the label; -1: as many as needed.
+
+    Raises: TypeError for labels that are not integers, ValueError for labels out of range.
+    """
+    if not isinstance(labels, Tensor) or labels.dtype.kind not in "iu":
+        got = labels.dtype if isinstance(labels, Tensor) else type(labels).__name__
+        raise DTypeError("one_hot", f"expected an integer tensor of labels, got {got}")
+    classes = num_classes
+    if num_classes == -1 or labels.device.checks_values:
+        largest = int(labels._data.max()) if labels.size else -1
+        classes = largest + 1 if num_classes == -1 else num_classes
+        if classes < 1 or largest >= classes or (labels.size and int(labels._data.min()) < 0):
+            raise ShapeError("one_hot", f"labels must be in [0, {classes - 1}], the largest is {largest}")
+    along = labels.device.xp.arange(classes)
+    return Tensor((labels._data[..., None] == along).astype("int64"), labels.device)

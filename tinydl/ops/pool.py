@@ -26,6 +26,7 @@ class SumPool2d(Op):
     """out = the sum of each window of x,  dx = g, added at every element of its window."""
 
     __slots__ = ("kernel", "padding", "places", "size", "stride")
+    promotes = "always"
 
     def __init__(self, kernel: Pair, stride: Pair, padding: Pair, places: Pair) -> None:
         self.kernel, self.stride, self.padding, self.places = kernel, stride, padding, places
@@ -62,6 +63,7 @@ class MaxPool2d(Op):
     """out = the largest element of each window, the first of equal ones;  dx = g, added where it was."""
 
     __slots__ = ("before", "dilation", "indices", "kernel", "padding", "places", "stride")
+    promotes = "always"
 
     def __init__(self, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, places: Pair) -> None:
         self.kernel, self.stride, self.padding, self.dilation = kernel, stride, padding, dilation
@@ -76,9 +78,13 @@ class MaxPool2d(Op):
 
     def backward(self, g: Any) -> Any:
         n, c, h, w = self.before
-        images = self.device.xp.arange(n * c).reshape(n, c, 1, 1) * (h * w)
-        flat = (images + self.indices).reshape(-1)
-        return AddAt(flat, (n * c * h * w,))(g.reshape(-1)).reshape(self.before)
+        xp, size = self.device.xp, n * c * h * w
+        flat = xp.arange(n * c).reshape(n, c, 1, 1) * (h * w) + self.indices
+        if self.dilation == (1, 1):
+            return AddAt(flat.reshape(-1), (size,))(g.reshape(-1)).reshape(self.before)
+        # Dilated windows can lie in the border alone: theirs goes to one place more, and away.
+        flat = xp.where(self.indices < 0, size, flat)
+        return AddAt(flat.reshape(-1), (size + 1,))(g.reshape(-1))[:size].reshape(self.before)
 
 
 # ---- the functions
@@ -95,21 +101,13 @@ def max_pool2d(
 ) -> Tensor | tuple[Tensor, Tensor]:
     """The largest element of each window of x (N, C, H, W) or (C, H, W); the first of equal ones.
 
-    `stride` is the kernel size unless given. The border counts as -inf. With `ceil_mode` a last window may
-    reach over the edge. With `return_indices` also the places, int64, flat in the H x W image. Raises
-    ValueError for windows larger than the image and for a padding larger than half the window.
+    `stride` is the kernel size unless given. The border counts as -inf; integers give float32. With
+    `ceil_mode` a last window may reach over the edge. With `return_indices` also the places, int64, flat in
+    the H x W image. Raises ValueError for windows larger than the image and for a padding larger than half
+    the window.
     """
-    who = "max_pool2d"
-    kernel, steps, border, images, single = _options(who, x, kernel_size, stride, padding)
-    spread = pair(who, "dilation", dilation, 1)
-    op = MaxPool2d(
-        kernel, steps, border, spread, _places(who, images, kernel, steps, border, spread, ceil_mode)
-    )
-    out: Tensor = op(images)
-    out = reshape(out, out.shape[1:]) if single else out
-    if not return_indices:
-        return out
-    return out, Tensor(op.indices.reshape(out.shape), out.device)
+    out, indices = _max_pool2d("max_pool2d", x, kernel_size, stride, padding, dilation, ceil_mode)
+    return (out, Tensor(indices.reshape(out.shape).copy(), out.device)) if return_indices else out
 
 
 def min_pool2d(
@@ -121,8 +119,8 @@ def min_pool2d(
     ceil_mode: bool = False,
 ) -> Tensor:
     """The smallest element of each window: -max_pool2d(-x); the border counts as +inf."""
-    out = max_pool2d(-x, kernel_size, stride, padding, dilation, ceil_mode)
-    assert isinstance(out, Tensor)
+    negative = -x if x.dtype.kind == "f" else -x.astype("float32")  # -x of unsigned integers would wrap
+    out, _ = _max_pool2d("min_pool2d", negative, kernel_size, stride, padding, dilation, ceil_mode)
     return -out
 
 
@@ -143,27 +141,42 @@ def avg_pool2d(
     kernel, steps, border, images, single = _options(who, x, kernel_size, stride, padding)
     places = _places(who, images, kernel, steps, border, (1, 1), ceil_mode)
     out: Tensor = SumPool2d(kernel, steps, border, places)(images)
-    counts = [
-        [
-            _overlap(i, kernel[axis], steps[axis], border[axis], images.shape[2 + axis], count_include_pad)
-            for i in range(places[axis])
-        ]
-        for axis in (0, 1)
-    ]
-    if all(n == kernel[axis] for axis in (0, 1) for n in counts[axis]):
+    if not ceil_mode and (count_include_pad or border == (0, 0)):  # every window counts whole
         out = out * (1.0 / (kernel[0] * kernel[1]))
     else:
-        xp = x.device.xp
-        rows, cols = (xp.asarray(n, dtype=out.dtype) for n in counts)
-        out = out / Tensor(rows[:, None] * cols[None, :], x.device)
+        rows, cols = (
+            _overlaps(x, places[i], kernel[i], steps[i], border[i], images.shape[2 + i], count_include_pad)
+            for i in (0, 1)
+        )
+        out = out / Tensor((rows[:, None] * cols[None, :]).astype(out.dtype), x.device)
     return reshape(out, out.shape[1:]) if single else out
 
 
-def _overlap(i: int, kernel: int, stride: int, padding: int, size: int, include_padding: bool) -> int:
-    """How many elements of window i count along one axis."""
-    start = i * stride - padding
-    stop = min(start + kernel, size + padding)
-    return stop - start if include_padding else min(stop, size) - max(start, 0)
+def _max_pool2d(
+    who: str,
+    x: Tensor,
+    kernel_size: int | Sequence[int],
+    stride: int | Sequence[int] | None,
+    padding: int | Sequence[int],
+    dilation: int | Sequence[int],
+    ceil_mode: bool,
+) -> tuple[Tensor, Array]:
+    kernel, steps, border, images, single = _options(who, x, kernel_size, stride, padding)
+    spread = pair(who, "dilation", dilation, 1)
+    places = _places(who, images, kernel, steps, border, spread, ceil_mode)
+    op = MaxPool2d(kernel, steps, border, spread, places)
+    out: Tensor = op(images)
+    return reshape(out, out.shape[1:]) if single else out, op.indices
+
+
+def _overlaps(
+    x: Tensor, places: int, kernel: int, stride: int, padding: int, size: int, include_padding: bool
+) -> Array:
+    """How many elements of each window count along one axis."""
+    xp = x.device.xp
+    start = xp.arange(places) * stride - padding
+    stop = xp.minimum(start + kernel, size + padding)
+    return stop - start if include_padding else xp.minimum(stop, size) - xp.maximum(start, 0)
 
 
 def _options(

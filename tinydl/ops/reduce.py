@@ -11,6 +11,7 @@ from tinydl.autograd import Op
 from tinydl.device import Array
 from tinydl.errors import ShapeError
 from tinydl.ops.arithmetic import exp, sqrt
+from tinydl.ops.cast import astype
 from tinydl.ops.shape import broadcast_to, flip, normalize_axes, reshape, transpose
 from tinydl.tensor import Axis, Tensor
 
@@ -98,12 +99,13 @@ class LogSumExp(Reduction):
     """out = log(sum of exp x over the axes),  dx = g exp(x - out)."""
 
     __slots__ = ()
+    name = "logsumexp"
     promotes = "always"
 
     def forward(self, x: Array) -> Array:
         xp = self.device.xp
         axes = self.prepare(x)
-        if x.size == 0:
+        if any(x.shape[i] == 0 for i in axes):
             raise ShapeError(self.name, f"no element over axis {self.axis} of shape {x.shape}")
         top = x.max(axis=axes, keepdims=True)
         top = xp.where(xp.isfinite(top), top, top.dtype.type(0))  # inf - inf would be NaN
@@ -117,18 +119,18 @@ class LogSumExp(Reduction):
 class ArgMax(Op):
     """The index of the first largest (or smallest) element; not differentiable."""
 
-    __slots__ = ("axis", "keepdims", "largest")
+    __slots__ = ("axis", "keepdims", "largest", "name")
     differentiable = False
     promotes = "never"
 
     def __init__(self, axis: int | None, keepdims: bool, largest: bool) -> None:
         self.axis, self.keepdims, self.largest = axis, keepdims, largest
+        self.name = "argmax" if largest else "argmin"
 
     def forward(self, x: Array) -> Array:
-        if self.axis is not None:
-            normalize_axes(self.name, self.axis, x.ndim)
-        if x.size == 0:
-            raise ShapeError(self.name, f"no element to choose in shape {x.shape}")
+        axes = normalize_axes(self.name, self.axis, x.ndim)
+        if any(x.shape[i] == 0 for i in axes):
+            raise ShapeError(self.name, f"no element to choose over axis {self.axis} of shape {x.shape}")
         choose = x.argmax if self.largest else x.argmin
         out = choose(axis=self.axis)
         if not self.keepdims:
@@ -141,6 +143,7 @@ class CumSum(Op):
     """out_i = x_0 + ... + x_i along the axis,  dx_i = g_i + ... + g_last."""
 
     __slots__ = ("axis",)
+    name = "cumsum"
 
     def __init__(self, axis: int) -> None:
         self.axis = axis
@@ -171,14 +174,13 @@ def var(x: Tensor, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> 
 
     Raises ValueError where n - ddof is not positive.
     """
-    deviation = x - mean(x, axis, keepdims=True)
-    squares = deviation * deviation
     n = 1
     for i in normalize_axes("var", axis, x.ndim):
         n *= x.shape[i]
     if n <= ddof:
         raise ShapeError("var", f"{n} elements are too few for ddof={ddof} (axis {axis} of shape {x.shape})")
-    return sum(squares, axis, keepdims) / (n - ddof)
+    deviation = x - mean(x, axis, keepdims=True)
+    return sum(deviation * deviation, axis, keepdims) / (n - ddof)
 
 
 def std(x: Tensor, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Tensor:
@@ -219,6 +221,8 @@ def prod(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     The first half times the second, log2(n) times: every derivative is right where factors are 0, too.
     """
     axes = normalize_axes("prod", axis, x.ndim)
+    if x.dtype.kind in "biu":
+        x = astype(x, "uint64" if x.dtype.kind == "u" else "int64")  # as NumPy: small integers overflow soon
     others = tuple(i for i in range(x.ndim) if i not in axes)
     kept = tuple(1 if i in axes else n for i, n in enumerate(x.shape))
     shape = kept if keepdims else tuple(x.shape[i] for i in others)

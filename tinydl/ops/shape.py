@@ -12,7 +12,7 @@ from typing import Any
 from tinydl.autograd import Op
 from tinydl.device import Array
 from tinydl.errors import ShapeError
-from tinydl.ops.index import getitem
+from tinydl.ops.index import GetItem, getitem
 from tinydl.tensor import Axis, Tensor
 
 
@@ -245,15 +245,11 @@ def pad(
                 raise ShapeError(
                     "pad", f"axis {axis} of length {n} can't be padded by {(a, b)}, mode {mode!r}"
                 )
-            places = [_inside(i, n, mode) for i in range(-a, n + b)]
-            x = getitem(x, (*(slice(None),) * axis, places))
+            xp = x.device.xp
+            places = xp.arange(-a, n + b)
+            places = xp.clip(places, 0, n - 1) if mode == "edge" else n - 1 - xp.abs(n - 1 - xp.abs(places))
+            x = GetItem((*(slice(None),) * axis, places))(x)
     return x
-
-
-def _inside(i: int, n: int, mode: str) -> int:
-    if mode == "edge":
-        return min(max(i, 0), n - 1)
-    return -i if i < 0 else 2 * (n - 1) - i if i >= n else i
 
 
 def _ints(shape: tuple[int | tuple[int, ...], ...]) -> tuple[int, ...]:

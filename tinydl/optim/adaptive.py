@@ -12,7 +12,7 @@ from tinydl.tensor import Tensor
 
 
 class Adam(Optimizer):
-    """Adam (Kingma and Ba, 2015), PyTorch's rule; t counts the steps from 1.
+    """Adam (Kingma and Ba, 2015), PyTorch's rule; t counts the steps of a parameter from 1.
 
     g = grad + weight_decay p
     m = b1 m + (1 - b1) g;    v = b2 v + (1 - b2) g^2
@@ -38,7 +38,7 @@ class Adam(Optimizer):
         super().__init__(params, lr, weight_decay)
         self.betas, self.eps = betas, eps
 
-    def update(self, data: Array, grad: Array, **buffers: Array) -> None:
+    def update(self, data: Array, grad: Array, step: int, **buffers: Array) -> None:
         mean, square = buffers["mean"], buffers["square"]
         b1, b2 = self.betas
         if self.weight_decay and self.decoupled:
@@ -50,9 +50,9 @@ class Adam(Optimizer):
         square *= b2
         square += (1.0 - b2) * grad * grad
         root = square**0.5
-        root /= math.sqrt(1.0 - b2**self.steps)
+        root /= math.sqrt(1.0 - b2**step)
         root += self.eps
-        data -= (self.lr / (1.0 - b1**self.steps)) * (mean / root)
+        data -= (self.lr / (1.0 - b1**step)) * (mean / root)
 
 
 class AdamW(Adam):
@@ -95,7 +95,7 @@ class RMSprop(Optimizer):
         super().__init__(params, lr, weight_decay)
         self.alpha, self.eps, self.momentum = alpha, eps, momentum
 
-    def update(self, data: Array, grad: Array, **buffers: Array) -> None:
+    def update(self, data: Array, grad: Array, step: int, **buffers: Array) -> None:
         square, velocity = buffers["square"], buffers["velocity"]
         if self.weight_decay:
             grad = grad + self.weight_decay * data
@@ -110,7 +110,7 @@ class RMSprop(Optimizer):
 
 
 class Adagrad(Optimizer):
-    """Adagrad (Duchi et al., 2011), PyTorch's rule; t counts the steps from 1.
+    """Adagrad (Duchi et al., 2011), PyTorch's rule; t counts the steps of a parameter from 1.
 
     g = grad + weight_decay p;    v = v + g^2;    p = p - lr / (1 + (t - 1) lr_decay)  g / (sqrt(v) + eps)
     """
@@ -131,9 +131,9 @@ class Adagrad(Optimizer):
         super().__init__(params, lr, weight_decay)
         self.lr_decay, self.eps = lr_decay, eps
 
-    def update(self, data: Array, grad: Array, **buffers: Array) -> None:
+    def update(self, data: Array, grad: Array, step: int, **buffers: Array) -> None:
         square = buffers["square"]
         if self.weight_decay:
             grad = grad + self.weight_decay * data
         square += grad * grad
-        data -= self.lr / (1.0 + (self.steps - 1) * self.lr_decay) * (grad / (square**0.5 + self.eps))
+        data -= self.lr / (1.0 + (step - 1) * self.lr_decay) * (grad / (square**0.5 + self.eps))

@@ -15,8 +15,9 @@ class Optimizer:
     """Changes parameters along their gradients, one `step()` at a time.
 
     A subclass names its buffers, arrays of the shape of each parameter that start as zeros, and writes
-    `update(data, grad, **buffers)`, which changes `data` and the buffers in place. `lr` is the learning rate;
-    it may be set between steps.
+    `update(data, grad, step, **buffers)`, which changes `data` and the buffers in place. `lr` is the learning
+    rate; it may be set between steps. `steps` counts the calls of `step()`; `taken` counts, for each parameter,
+    those at which it had a gradient.
 
     Raises: ValueError for no parameters, TypeError for what is not a leaf tensor that requires gradients.
     """
@@ -41,13 +42,14 @@ class Optimizer:
         self.lr = lr
         self.weight_decay = weight_decay
         self.steps = 0
+        self.taken = [0] * len(self.params)
         self._made_for = [(p.shape, p.dtype, p.device) for p in self.params]
         self._buffers: list[dict[str, Array]] = [
             {name: p.device.xp.zeros_like(p._data) for name in self.buffer_names} for p in self.params
         ]
 
-    def update(self, data: Array, grad: Array, **buffers: Array) -> None:
-        """One step for one parameter, in place."""
+    def update(self, data: Array, grad: Array, step: int, **buffers: Array) -> None:
+        """One step for one parameter, its step number `step` (from 1), in place."""
         raise NotImplementedError
 
     def step(self) -> None:
@@ -62,10 +64,11 @@ class Optimizer:
                     f"{p.shape}, {p.dtype} on {p.device}; make the optimiser after .astype() and .to()"
                 )
         self.steps += 1
-        for p, buffers in zip(self.params, self._buffers, strict=True):
+        for i, (p, buffers) in enumerate(zip(self.params, self._buffers, strict=True)):
             if p._grad is not None:
                 p.touch()
-                self.update(p._data, p._grad._data, **buffers)
+                self.taken[i] += 1
+                self.update(p._data, p._grad._data, self.taken[i], **buffers)
 
     def zero_grad(self) -> None:
         """Forgets the gradients of all parameters."""
@@ -73,9 +76,10 @@ class Optimizer:
             p._grad = None
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything to go on from: step count, hyperparameters, and the buffers as NumPy arrays."""
+        """Everything to go on from: step counts, hyperparameters, and the buffers as NumPy arrays."""
         return {
             "steps": self.steps,
+            "taken": list(self.taken),
             "hyperparameters": {name: getattr(self, name) for name in self.hyperparameters},
             "buffers": {
                 f"{i}.{name}": np.array(p.device.to_host(array))
@@ -94,9 +98,11 @@ class Optimizer:
         if set(state) != set(own) or set(state["hyperparameters"]) != set(own["hyperparameters"]):
             raise ValueError(f"{who}.load_state_dict: this is the state of another kind of optimiser")
         shapes = {name: a.shape for name, a in own["buffers"].items()}
-        if {name: np.shape(a) for name, a in state["buffers"].items()} != shapes:
+        there = {name: np.shape(a) for name, a in state["buffers"].items()}
+        if there != shapes or len(state["taken"]) != len(self.params):
             raise ValueError(f"{who}.load_state_dict: the buffers are those of other parameters")
         self.steps = int(state["steps"])
+        self.taken = [int(n) for n in state["taken"]]
         for name, value in state["hyperparameters"].items():
             setattr(self, name, value)
         for i, buffers in enumerate(self._buffers):

@@ -108,7 +108,7 @@ class OneCycleLR(Schedule):
         end = self.total_steps - 1
         count = min(self.count, end)  # the step after the last batch changes nothing
         if count <= top:
-            return _cosine(self.first, self.max_lr, count / top)
+            return _cosine(self.first, self.max_lr, count / top if top else 1.0)
         return _cosine(self.max_lr, self.last, (count - top) / (end - top))
 
 

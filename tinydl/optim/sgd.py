@@ -32,7 +32,7 @@ class SGD(Optimizer):
         super().__init__(params, lr, weight_decay)
         self.momentum, self.nesterov = momentum, nesterov
 
-    def update(self, data: Array, grad: Array, **buffers: Array) -> None:
+    def update(self, data: Array, grad: Array, step: int, **buffers: Array) -> None:
         if self.weight_decay:
             grad = grad + self.weight_decay * data
         if self.momentum:

@@ -1,0 +1,93 @@
+"""What all tests share: Hypothesis profiles, and fixtures for tables of functions and for PyTorch.
+
+`TINYDL_HYPOTHESIS=intense` runs every property a thousand times.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, settings
+
+import tinydl as td
+
+_slow = [HealthCheck.too_slow, HealthCheck.data_too_large]
+settings.register_profile(
+    "default", max_examples=25, deadline=None, derandomize=True, database=None, suppress_health_check=_slow
+)
+settings.register_profile(
+    "intense", max_examples=1000, deadline=None, print_blob=True, suppress_health_check=_slow
+)
+settings.load_profile(os.environ.get("TINYDL_HYPOTHESIS", "default"))
+
+
+@pytest.fixture(scope="session")
+def public_functions() -> Callable[[ModuleType], set[str]]:
+    """The names of the public functions that a module defines itself."""
+
+    def names(module: ModuleType) -> set[str]:
+        return {
+            name
+            for name, value in vars(module).items()
+            if inspect.isfunction(value) and value.__module__ == module.__name__ and name[0] != "_"
+        }
+
+    return names
+
+
+@pytest.fixture(scope="session")
+def torch() -> ModuleType:
+    """PyTorch; tests that ask for it are skipped where it is not installed."""
+    module: ModuleType = pytest.importorskip(
+        "torch", reason="PyTorch is not installed: no comparison with it (pip install '.[torch]')"
+    )
+    module.set_num_threads(1)
+    return module
+
+
+@pytest.fixture(scope="session")
+def agrees_with_torch(torch: ModuleType) -> Callable[..., bool]:
+    """Whether a function and PyTorch's have the same value and, for a random cotangent, the same gradients."""
+
+    def compare(
+        fn: Callable[..., td.Tensor],
+        torch_fn: Callable[..., Any],
+        inputs: Sequence[td.Tensor],
+        tol: float = 1e-10,
+    ) -> bool:
+        theirs = [
+            torch.tensor(x.numpy().copy(), requires_grad=x.requires_grad and x.dtype.kind == "f")
+            for x in inputs
+        ]
+        out, want = fn(*inputs), torch_fn(*theirs)
+        assert out.shape == tuple(want.shape), f"shape {out.shape}, PyTorch's is {tuple(want.shape)}"
+        np.testing.assert_allclose(out.numpy(), want.detach().numpy(), rtol=tol, atol=tol)
+        if want.requires_grad:
+            cotangent = td.Generator(1).normal(out.shape, np.float64)
+            wanted = [i for i, x in enumerate(inputs) if x.requires_grad]
+            ours = td.grad(out, [inputs[i] for i in wanted], td.tensor(cotangent), allow_unused=True)
+            grads = torch.autograd.grad(
+                want, [theirs[i] for i in wanted], torch.tensor(cotangent), allow_unused=True
+            )
+            for a, b in zip(ours, grads, strict=True):
+                b = np.zeros(a.shape) if b is None else b.numpy()
+                np.testing.assert_allclose(a.numpy(), b, rtol=tol, atol=tol)
+        return True
+
+    return compare
+
+
+@pytest.fixture(scope="session")
+def random() -> Callable[..., td.Tensor]:
+    """Makes float64 tensors of normal numbers that require gradients: random(2, 3, seed=1)."""
+
+    def make(*shape: int, seed: int = 0) -> td.Tensor:
+        return td.tensor(td.Generator(seed).normal(shape, np.float64), requires_grad=True)
+
+    return make

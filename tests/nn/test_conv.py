@@ -1,0 +1,155 @@
+"""Convolutional layers."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tinydl as td
+from tinydl import nn
+
+CONV: list[Any] = [
+    {},
+    {"stride": 2},
+    {"padding": 1},
+    {"stride": (2, 1), "padding": (0, 2)},
+    {"dilation": 2},
+    {"groups": 2},
+    {"bias": False},
+    {"stride": 3, "padding": 2, "dilation": (1, 2), "groups": 2},
+]
+TRANSPOSE: list[Any] = [
+    {},
+    {"stride": 2},
+    {"stride": 2, "padding": 1, "output_padding": 1},
+    {"stride": (3, 2), "padding": (1, 0), "output_padding": (2, 0)},
+    {"dilation": 2},
+    {"groups": 2},
+    {"bias": False},
+    {"stride": 3, "padding": 1, "output_padding": 1, "groups": 2, "dilation": 2},
+]
+
+
+def check_against_torch(ours: nn.Module, theirs: Any, x: Any) -> None:
+    torch = pytest.importorskip("torch")
+    ours.astype("float64")
+    theirs.double()
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    theirs.load_state_dict({k: torch.tensor(v) for k, v in ours.state_dict().items()})
+    a, b = td.tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
+    y, z = ours(a), theirs(b)
+    assert y.shape == tuple(z.shape)
+    np.testing.assert_allclose(y.data, z.detach().numpy(), rtol=1e-11, atol=1e-13)
+    g = np.random.default_rng(1).normal(size=y.shape)
+    y.backward(td.tensor(g))
+    z.backward(torch.tensor(g))
+    assert a.grad is not None
+    np.testing.assert_allclose(a.grad.data, b.grad.numpy(), rtol=1e-11, atol=1e-13)
+    for p, q in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert p.grad is not None
+        np.testing.assert_allclose(p.grad.data, q.grad.numpy(), rtol=1e-11, atol=1e-13)
+
+
+@pytest.mark.parametrize("options", CONV, ids=str)
+@pytest.mark.parametrize("kernel", [3, (1, 2)])
+def test_conv2d_is_torchs(options: Any, kernel: Any) -> None:
+    torch = pytest.importorskip("torch")
+    x = np.random.default_rng(0).normal(size=(2, 4, 9, 8))
+    check_against_torch(
+        nn.Conv2d(4, 6, kernel, generator=0, **options), torch.nn.Conv2d(4, 6, kernel, **options), x
+    )
+
+
+@pytest.mark.parametrize("options", TRANSPOSE, ids=str)
+@pytest.mark.parametrize("kernel", [3, (2, 4)])
+def test_conv_transpose2d_is_torchs(options: Any, kernel: Any) -> None:
+    torch = pytest.importorskip("torch")
+    x = np.random.default_rng(0).normal(size=(2, 4, 5, 4))
+    check_against_torch(
+        nn.ConvTranspose2d(4, 6, kernel, generator=0, **options),
+        torch.nn.ConvTranspose2d(4, 6, kernel, **options),
+        x,
+    )
+
+
+@pytest.mark.parametrize("layer", ["Conv2d", "ConvTranspose2d"])
+def test_one_image_without_a_batch(layer: str) -> None:
+    conv = getattr(nn, layer)(2, 3, 3, generator=0)
+    x = td.randn(2, 6, 6, generator=1)
+    alone, batch = conv(x), conv(td.unsqueeze(x, 0))
+    assert alone.shape == batch.shape[1:]
+    np.testing.assert_allclose(alone.data, batch.data[0], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("layer", "fan_in"), [(nn.Conv2d(8, 30, 5, generator=0), 200), (nn.ConvTranspose2d(30, 8, 5, generator=0), 200)]
+)  # fmt: skip
+def test_weights_start_uniform_within_one_over_the_root_of_fan_in(layer: Any, fan_in: int) -> None:
+    bound = 1 / math.sqrt(fan_in)
+    assert 0.99 * bound < np.abs(layer.weight.data).max() <= bound * (1 + 1e-6)
+    assert layer.weight.data.std() == pytest.approx(bound / math.sqrt(3), rel=0.05)
+    assert np.abs(layer.bias.data).max() <= bound * (1 + 1e-6)
+
+
+@pytest.mark.parametrize("options", [{}, {"groups": 2}])
+@pytest.mark.parametrize("layer", ["Conv2d", "ConvTranspose2d"])
+def test_the_first_weights_are_as_large_as_torchs(layer: str, options: Any) -> None:
+    torch = pytest.importorskip("torch")
+    ours = getattr(nn, layer)(16, 24, 3, generator=0, **options)
+    theirs = getattr(torch.nn, layer)(16, 24, 3, **options)
+    assert ours.weight.shape == tuple(theirs.weight.shape)
+    for p, q in zip(ours.parameters(), theirs.parameters(), strict=True):
+        largest = float(q.detach().abs().max())
+        assert np.abs(p.data).max() == pytest.approx(largest, rel=0.1 if p.ndim > 1 else 0.3)
+
+
+@pytest.mark.parametrize("layer", ["Conv2d", "ConvTranspose2d"])
+@pytest.mark.parametrize("sizes", [(0, 1, 3), (1, 0, 3), (3, 4, 3, {"groups": 2}), (4, 3, 3, {"groups": 2}),
+                                   (2, 2, 3, {"groups": 0})])  # fmt: skip
+def test_channels_must_be_positive_multiples_of_the_groups(layer: str, sizes: Any) -> None:
+    options = sizes[3] if len(sizes) > 3 else {}
+    with pytest.raises(ValueError, match=layer):
+        getattr(nn, layer)(*sizes[:3], **options)
+
+
+@pytest.mark.parametrize("options", [{"kernel_size": 0}, {"kernel_size": (3, 3, 3)}, {"kernel_size": 3, "stride": 0},
+                                     {"kernel_size": 3, "padding": -1}, {"kernel_size": 3, "dilation": 0}])  # fmt: skip
+def test_impossible_geometries_are_refused_when_the_layer_is_made(options: Any) -> None:
+    with pytest.raises((ValueError, TypeError), match=r"^Conv2d\(1, 1, kernel_size"):
+        nn.Conv2d(1, 1, **options)
+
+
+def test_errors_name_the_layer() -> None:
+    with pytest.raises(ValueError, match=r"^Conv2d\(1, 2, kernel_size=5\): .*\(1, 1, 4, 4\)"):
+        nn.Conv2d(1, 2, 5)(td.zeros(1, 1, 4, 4))
+    with pytest.raises(ValueError, match=r"^ConvTranspose2d\(3, 2, kernel_size=2\): .*1 channel"):
+        nn.ConvTranspose2d(3, 2, 2)(td.zeros(1, 1, 4, 4))
+    with pytest.raises(ValueError, match=r"^Conv2d\(1, 2, kernel_size=5\): "):
+        nn.Conv2d(1, 2, 5)(td.zeros(4, 4))
+
+
+def test_repr_shows_what_is_not_the_default() -> None:
+    assert repr(nn.Conv2d(1, 2, 3)) == "Conv2d(1, 2, kernel_size=3)"
+    assert repr(nn.Conv2d(2, 4, (3, 5), stride=2, padding=1, dilation=2, groups=2, bias=False)) == (
+        "Conv2d(2, 4, kernel_size=(3, 5), stride=2, padding=1, dilation=2, groups=2, bias=False)"
+    )
+    assert repr(nn.ConvTranspose2d(1, 2, 3, stride=2, output_padding=1)) == (
+        "ConvTranspose2d(1, 2, kernel_size=3, stride=2, output_padding=1)"
+    )
+
+
+def test_option_names_and_their_order_are_torchs() -> None:
+    torch = pytest.importorskip("torch")
+    import inspect
+
+    for name in ("Conv2d", "ConvTranspose2d"):
+        ours = [p for p in inspect.signature(getattr(nn, name)).parameters if p != "generator"]
+        theirs = [
+            p
+            for p in inspect.signature(getattr(torch.nn, name)).parameters
+            if p not in ("padding_mode", "device", "dtype")
+        ]
+        assert ours == theirs

@@ -1,0 +1,379 @@
+"""Elementwise arithmetic: values, derivatives, dtypes, memory layout, conventions and errors."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tinydl as td
+from tinydl.ops import arithmetic as ops
+from tinydl.testing import check_function, gradcheck, gradgradcheck, memory_order, strategies
+
+Domain = tuple[float, float]
+REAL: Domain = (-2.0, 2.0)
+POSITIVE: Domain = (0.3, 2.0)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A function of tensors, the formula in NumPy, PyTorch's name for it, and where each input may lie."""
+
+    reference: Callable[..., Any]
+    torch: str
+    domains: tuple[Domain, ...]
+
+
+ROWS = {
+    "add": Row(lambda a, b: a + b, "add", (REAL, REAL)),
+    "subtract": Row(lambda a, b: a - b, "sub", (REAL, REAL)),
+    "multiply": Row(lambda a, b: a * b, "mul", (REAL, REAL)),
+    "divide": Row(lambda a, b: a / b, "div", (REAL, POSITIVE)),
+    "power": Row(lambda a, b: np.exp(b * np.log(a)), "pow", (POSITIVE, REAL)),
+    "maximum": Row(lambda a, b: np.where(a > b, a, b), "maximum", (REAL, REAL)),
+    "minimum": Row(lambda a, b: np.where(a < b, a, b), "minimum", (REAL, REAL)),
+    "negative": Row(lambda x: 0.0 - x, "neg", (REAL,)),
+    "exp": Row(lambda x: np.power(np.e, x), "exp", (REAL,)),
+    "log": Row(lambda x: np.log2(x) / np.log2(np.e), "log", (POSITIVE,)),
+    "log1p": Row(lambda x: np.log(1 + x), "log1p", ((-0.7, 2.0),)),
+    "sqrt": Row(lambda x: x**0.5, "sqrt", (POSITIVE,)),
+    "abs": Row(lambda x: np.where(x < 0, -x, x), "abs", (REAL,)),
+    "sign": Row(lambda x: np.where(x < 0, -1.0, np.where(x > 0, 1.0, 0.0)), "sign", (REAL,)),
+    "sin": Row(lambda x: np.imag(np.exp(1j * x)), "sin", (REAL,)),
+    "cos": Row(lambda x: np.real(np.exp(1j * x)), "cos", (REAL,)),
+    "clip": Row(lambda x: np.where(x < -1, -1, np.where(x > 0.5, 0.5, x)), "clip", (REAL,)),
+}
+ELSEWHERE = {"where", "compare", "logical"}  # have tests of their own below
+BINARY = [name for name, row in ROWS.items() if len(row.domains) == 2]
+UNARY = [name for name, row in ROWS.items() if len(row.domains) == 1]
+
+
+def function(name: str) -> Callable[..., td.Tensor]:
+    if name == "clip":
+        return lambda x: ops.clip(x, -1, 0.5)
+    return getattr(ops, name)  # type: ignore[no-any-return]
+
+
+def draw_inputs(data: Any, name: str) -> list[td.Tensor]:
+    domains = ROWS[name].domains
+    shapes = data.draw(strategies.broadcastable_shapes(len(domains), max_dims=4, max_side=3))
+    return [
+        data.draw(strategies.tensors(shape, low=low, high=high))
+        for shape, (low, high) in zip(shapes, domains, strict=True)
+    ]
+
+
+def test_every_public_function_has_a_row(public_functions: Any) -> None:
+    assert public_functions(ops) == set(ROWS) | ELSEWHERE
+
+
+@pytest.mark.parametrize("name", ROWS)
+@given(data=st.data())
+def test_values_and_derivatives(name: str, data: Any) -> None:
+    assert check_function(function(name), draw_inputs(data, name), ROWS[name].reference)
+
+
+@pytest.mark.parametrize("name", ROWS)
+@given(data=st.data())
+def test_agreement_with_torch(name: str, data: Any, torch: Any, agrees_with_torch: Any) -> None:
+    theirs = getattr(torch, ROWS[name].torch)
+    if name == "clip":
+        theirs = lambda x: torch.clip(x, -1, 0.5)  # noqa: E731
+    assert agrees_with_torch(function(name), theirs, draw_inputs(data, name))
+
+
+# ---- where, comparisons, logic
+
+
+@given(data=st.data())
+def test_where(data: Any) -> None:
+    c, *shapes = data.draw(strategies.broadcastable_shapes(3, max_side=3))
+    condition = data.draw(strategies.tensors(c, np.bool_))
+    a, b = (data.draw(strategies.tensors(shape)) for shape in shapes)
+    mask = condition.numpy()
+    assert check_function(lambda a, b: td.where(condition, a, b), [a, b], lambda a, b: np.where(mask, a, b))
+    assert gradgradcheck(lambda a: td.where(condition, a, 2.0), a)
+    assert gradgradcheck(lambda b: td.where(condition, 2.0, b), b)
+
+
+@given(data=st.data())
+def test_where_agrees_with_torch(data: Any, torch: Any, agrees_with_torch: Any) -> None:
+    shapes = data.draw(strategies.broadcastable_shapes(3, max_side=3))
+    condition = data.draw(strategies.tensors(shapes[0], np.bool_))
+    inputs = [data.draw(strategies.tensors(shape)) for shape in shapes[1:]]
+    assert agrees_with_torch(td.where, torch.where, [condition, *inputs])
+
+
+def test_where_of_numbers_and_mixed_dtypes() -> None:
+    condition = td.tensor([True, False])
+    assert td.where(condition, 1.0, 2.0).dtype == np.float32
+    assert td.where(condition, 1, 2).dtype == np.int64
+    assert td.where(condition, 1, 2.5).numpy().tolist() == [1.0, 2.5]
+    assert td.where(condition, 1, 2.5).dtype == np.float32
+    assert td.where(condition, td.tensor([1, 2]), 0.5).dtype == np.float32
+    assert td.where(condition, td.ones(2, dtype="float64"), np.float32(2)).dtype == np.float64
+    assert td.where(condition, td.ones(2), np.float64(2)).dtype == np.float32
+    with pytest.raises(TypeError, match="where: the condition must be boolean, got int64"):
+        td.where(td.tensor([1, 0]), 1.0, 2.0)
+    with pytest.raises(TypeError, match="where: float32 with float64"):
+        td.where(condition, td.ones(2), td.ones(2, dtype="float64"))
+
+
+COMPARISONS = {
+    "equal": lambda a, b: a == b,
+    "not_equal": lambda a, b: a != b,
+    "less": lambda a, b: a < b,
+    "less_equal": lambda a, b: a <= b,
+    "greater": lambda a, b: a > b,
+    "greater_equal": lambda a, b: a >= b,
+}
+
+
+@pytest.mark.parametrize("name", COMPARISONS)
+@given(data=st.data())
+def test_comparisons(name: str, data: Any) -> None:
+    shapes = data.draw(strategies.broadcastable_shapes(2))
+    a, b = (data.draw(strategies.tensors(shape, np.int64, 0, 2)) for shape in shapes)
+    pairs = np.broadcast(a.numpy(), b.numpy())
+    want = np.array([COMPARISONS[name](x, y) for x, y in pairs], bool).reshape(pairs.shape)
+    for out in (COMPARISONS[name](a, b), ops.compare(name, a, b)):
+        assert out.dtype == bool
+        assert np.array_equal(out.numpy(), want)
+    number = COMPARISONS[name](a, 1)
+    assert np.array_equal(number.numpy(), COMPARISONS[name](a.numpy(), 1))
+
+
+def test_comparisons_record_nothing_and_mix_numbers(random: Any) -> None:
+    x = random(3)
+    assert not (x > 0).requires_grad
+    assert (x.astype("float32") < np.float64(0.5)).dtype == bool
+    assert (np.int64(1) > td.tensor([0, 1])).numpy().tolist() == [True, False]
+    assert (td.tensor([1, 2]) == td.tensor([1.0, 2.5])).numpy().tolist() == [True, False]
+
+
+LOGIC = {
+    "logical_and": lambda a, b: a & b,
+    "logical_or": lambda a, b: a | b,
+    "logical_xor": lambda a, b: a ^ b,
+}
+
+
+@pytest.mark.parametrize("name", LOGIC)
+def test_logic(name: str) -> None:
+    a, b = [False, False, True, True], [False, True, False, True]
+    want = {"logical_and": [0, 0, 0, 1], "logical_or": [0, 1, 1, 1], "logical_xor": [0, 1, 1, 0]}[name]
+    assert LOGIC[name](td.tensor(a), td.tensor(b)).numpy().tolist() == [bool(w) for w in want]
+    assert ops.logical(name, td.tensor(a), td.tensor(b)).numpy().tolist() == [bool(w) for w in want]
+    assert LOGIC[name](td.tensor(a), True).dtype == bool
+    with pytest.raises(TypeError, match=f"{name}: expected booleans, got int64"):
+        LOGIC[name](td.tensor([1]), td.tensor([1]))
+    with pytest.raises(TypeError, match=f"{name}: expected booleans, got float"):
+        LOGIC[name](td.tensor(a), 1.0)
+    with pytest.raises(ValueError, match=rf"{name}: shapes \(4,\) and \(3,\) can't be broadcast together"):
+        LOGIC[name](td.tensor(a), td.tensor(b[:3]))
+
+
+def test_not() -> None:
+    assert (~td.tensor([True, False])).numpy().tolist() == [False, True]
+    with pytest.raises(TypeError, match="logical_not: expected booleans, got float32"):
+        ~td.tensor([1.0])
+
+
+# ---- dtypes
+
+SCALARS = [2, 2.0, True, np.float64(2), np.float32(2), np.int64(2), np.bool_(True)]
+
+
+@pytest.mark.parametrize("name", BINARY)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_numbers_never_widen(name: str, dtype: str) -> None:
+    x = td.tensor(np.array([0.5, 1.5]), dtype=dtype, requires_grad=True)
+    for number, swapped in itertools.product(SCALARS, (False, True)):
+        out = function(name)(number, x) if swapped else function(name)(x, number)
+        assert out.dtype == dtype, (number, swapped)
+        values = (float(number), x.numpy()) if swapped else (x.numpy(), float(number))
+        np.testing.assert_allclose(out.numpy(), ROWS[name].reference(*values), rtol=1e-6)
+        (g,) = td.grad(out.sum(), x)
+        assert g.dtype == dtype
+
+
+OPERATORS = {
+    "add": lambda a, b: a + b,
+    "subtract": lambda a, b: a - b,
+    "multiply": lambda a, b: a * b,
+    "divide": lambda a, b: a / b,
+    "power": lambda a, b: a**b,
+}
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_operators(name: str, random: Any) -> None:
+    a, b = random(3).exp(), random(3, seed=1)
+    for x, y in ((a, b), (a, 2.0), (2.0, b), (np.float64(2), b), (a, np.int64(2))):
+        out = OPERATORS[name](x, y)
+        values = [v.numpy() if isinstance(v, td.Tensor) else v for v in (x, y)]
+        np.testing.assert_allclose(out.numpy(), ROWS[name].reference(*values), rtol=1e-12)
+    array = np.ones(3)
+    for x, y in ((a, array), (array, a)):
+        with pytest.raises(
+            TypeError, match=f"{name}: expected tensors, got a plain array; wrap it with td.tensor"
+        ):
+            OPERATORS[name](x, y)
+    with pytest.raises(TypeError, match=f"{name}: expected tensors, got str"):
+        OPERATORS[name](a, "2")
+
+
+def test_integers() -> None:
+    i, j = td.tensor([7, -3]), td.tensor([2, 2])
+    for name in ("add", "subtract", "multiply", "maximum", "minimum"):
+        out = function(name)(i, j)
+        assert out.dtype == np.int64
+        assert out.numpy().tolist() == ROWS[name].reference(i.numpy(), j.numpy()).tolist()
+        assert function(name)(i, 2).dtype == np.int64
+        assert function(name)(i, 2.0).dtype == np.float32
+        assert function(name)(i, td.ones(2)).dtype == np.float32
+        assert function(name)(i, td.ones(2, dtype="float64")).dtype == np.float64
+    assert (i**2).numpy().tolist() == [49, 9]
+    assert (i / j).dtype == np.float32
+    assert (i / j).numpy().tolist() == [3.5, -1.5]
+    assert (i / 2).numpy().tolist() == [3.5, -1.5]
+    for name in ("exp", "log1p", "sqrt", "sin", "cos", "log"):
+        assert function(name)(td.tensor([1, 2])).dtype == np.float32
+    assert (-i).numpy().tolist() == [-7, 3]
+    assert abs(i).numpy().tolist() == [7, 3]
+    assert td.sign(i).numpy().tolist() == [1, -1]
+    assert (td.tensor([True, False]) * td.tensor([2.0, 2.0])).numpy().tolist() == [2.0, 0.0]
+
+
+def test_clip_keeps_the_dtype() -> None:
+    i = td.tensor([7, -3])
+    assert td.clip(i, 0, 5).numpy().tolist() == [5, 0]
+    assert td.clip(i, 0, 5).dtype == np.int64
+    assert td.clip(i, -0.5, 0.5).dtype == np.float32
+    assert td.clip(i, -0.5, 0.5).numpy().tolist() == [0.5, -0.5]
+    for low, high in ((np.float64(-1), np.float64(1)), (None, np.float64(1)), (-1, 1), (-1.0, None)):
+        assert td.clip(td.tensor([2.0]), low, high).dtype == np.float32
+    assert td.clip(td.tensor([2.0, -2.0])).numpy().tolist() == [2.0, -2.0]
+    assert td.tensor([2.0, -2.0]).clip(high=1.0).numpy().tolist() == [1.0, -2.0]
+
+
+@pytest.mark.parametrize("name", BINARY)
+def test_two_float_dtypes_are_an_error(name: str) -> None:
+    with pytest.raises(TypeError, match=rf"{name}: float32 with float64; convert one with \.astype"):
+        function(name)(td.ones(2), td.ones(2, dtype="float64"))
+
+
+@pytest.mark.parametrize("name", BINARY)
+def test_shapes_that_do_not_broadcast(name: str) -> None:
+    with pytest.raises(ValueError, match=rf"{name}: shapes \(2, 3\) and \(2,\) can't be broadcast together"):
+        function(name)(td.ones(2, 3), td.ones(2))
+
+
+@pytest.mark.parametrize("name", UNARY)
+def test_plain_arrays_are_an_error(name: str) -> None:
+    with pytest.raises(TypeError, match=rf"{name}: expected tensors, got a plain array"):
+        function(name)(np.ones(2))
+
+
+# ---- conventions
+
+
+def gradients(fn: Callable[..., td.Tensor], *values: list[float]) -> list[list[float]]:
+    inputs = [td.tensor(v, requires_grad=True) for v in values]
+    out = fn(*inputs)
+    return [g.numpy().tolist() for g in td.grad(out, inputs, td.ones(out.shape))]
+
+
+def test_ties_share_evenly() -> None:
+    assert gradients(td.maximum, [1.0, 2.0, 0.0], [1.0, 1.0, 1.0]) == [[0.5, 1.0, 0.0], [0.5, 0.0, 1.0]]
+    assert gradients(td.minimum, [1.0, 2.0, 0.0], [1.0, 1.0, 1.0]) == [[0.5, 0.0, 1.0], [0.5, 1.0, 0.0]]
+    assert gradients(lambda x: td.maximum(x, 0.0), [-1.0, 0.0, 1.0]) == [[0.0, 0.5, 1.0]]
+    assert gradients(lambda x: td.maximum(x, x), [3.0]) == [[1.0]]
+
+
+def test_clip_passes_at_its_bounds() -> None:
+    x = [-1.5, -1.0, 0.0, 0.5, 0.75]
+    assert gradients(lambda x: td.clip(x, -1, 0.5), x) == [[0.0, 1.0, 1.0, 1.0, 0.0]]
+    assert gradients(lambda x: td.clip(x, low=-1), x) == [[0.0, 1.0, 1.0, 1.0, 1.0]]
+    assert gradients(lambda x: td.clip(x, high=0.5), x) == [[1.0, 1.0, 1.0, 1.0, 0.0]]
+
+
+def test_abs_and_sign_at_zero() -> None:
+    assert gradients(td.abs, [-2.0, 0.0, 2.0]) == [[-1.0, 0.0, 1.0]]
+    assert gradients(td.sign, [-2.0, 0.0, 2.0]) == [[0.0, 0.0, 0.0]]
+
+
+def test_powers_of_zero_and_to_zero() -> None:
+    assert gradients(lambda x: x**2, [0.0, 3.0]) == [[0.0, 6.0]]
+    assert gradients(lambda x: x**1, [0.0, 3.0]) == [[1.0, 1.0]]
+    assert gradients(lambda x: x**0, [0.0, 3.0]) == [[0.0, 0.0]]
+    assert gradients(lambda x: x**3, [-2.0]) == [[12.0]]
+    assert gradients(lambda a, b: a**b, [0.0, 0.0], [2.0, 0.0]) == [[0.0, 0.0], [0.0, 0.0]]
+    assert gradients(lambda b: 0.0**b, [2.0]) == [[0.0]]
+    np.testing.assert_allclose(gradients(lambda b: 2.0**b, [3.0]), [[8 * np.log(2)]], rtol=1e-6)
+    negative = td.tensor(np.array([-1.5, -0.5]), requires_grad=True)
+    for exponent in (2, 3.0, -1):
+        assert gradgradcheck(lambda x, e=exponent: x**e, negative)
+
+
+def test_second_derivatives_of_powers_at_exponent_zero() -> None:
+    a = td.tensor(np.array([0.5, 2.0]), requires_grad=True)
+    b = td.tensor(np.array([0.0, 0.0]), requires_grad=True)
+    assert gradcheck(td.pow, [a, b])
+    assert gradgradcheck(td.pow, [a, b])  # d2/dadb a^b = 1/a at b = 0
+
+
+def test_higher_derivatives() -> None:
+    x = td.tensor(np.array([0.7]), requires_grad=True)
+    y = x.sin()
+    for want in (np.cos, lambda v: -np.sin(v), lambda v: -np.cos(v), np.sin):
+        (y,) = td.grad(y, x, create_graph=True)
+        np.testing.assert_allclose(y.numpy(), want(0.7), rtol=1e-14)
+
+
+# ---- memory layout
+
+LAYOUTS = strategies.IMAGE_LAYOUTS
+
+
+def image(layout: str, shape: tuple[int, ...] = (2, 3, 4, 5), low: float = 0.5) -> td.Tensor:
+    values = td.Generator(0).uniform(low, 2.0, shape, np.float64)
+    return td.Tensor(strategies.lay_out(values, layout), requires_grad=True)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("name", UNARY)
+def test_unary_functions_keep_the_layout(name: str, layout: str) -> None:
+    x = image(layout)
+    assert memory_order(function(name)(x)) == memory_order(x)
+
+
+SMALLER = [(), (5,), (4, 5), (3, 1, 1), (1, 3, 1, 1), (2, 1, 4, 5), (2, 3, 4, 1), (2, 1, 1, 1)]
+
+
+@pytest.mark.parametrize("a", LAYOUTS)
+@pytest.mark.parametrize("b", LAYOUTS)
+@pytest.mark.parametrize("name", [*BINARY, "less", "logical_and", "where"])
+def test_binary_functions_keep_the_layout_of_the_larger_operand(name: str, a: str, b: str) -> None:
+    def apply(x: td.Tensor, y: td.Tensor) -> td.Tensor:
+        if name == "less":
+            return x < y
+        if name == "logical_and":
+            return (x > 1) & (y > 1)
+        if name == "where":
+            return td.where(image(b) > 1, x, y)
+        return function(name)(x, y)
+
+    x = image(a)
+    assert memory_order(apply(x, image(b))) == memory_order(x)
+    for shape in SMALLER:
+        y = image(b, shape) if len(shape) == 4 else td.ones(shape, dtype="float64")
+        assert memory_order(apply(x, y)) == memory_order(x), shape
+        assert memory_order(apply(y, x)) == memory_order(x), shape
+    assert memory_order(apply(x, td.tensor(np.array(2.0)))) == memory_order(x)

@@ -1,0 +1,61 @@
+"""Conversions to another dtype and to another device."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+import tinydl as td
+from tinydl.ops import cast as ops
+from tinydl.testing import gradcheck, gradgradcheck, strategies
+
+
+def test_every_public_function_is_tested(public_functions: Any) -> None:
+    assert public_functions(ops) == {"astype", "to"}
+
+
+@given(x=strategies.tensors(strategies.shapes()))
+def test_astype_and_back(x: td.Tensor) -> None:
+    assert gradcheck(lambda x: x.astype("float64") * 2.0, x)
+    assert gradgradcheck(lambda x: x.astype("float64") * x, x)
+    single = x.astype("float32")
+    assert single.dtype == np.float32
+    assert np.array_equal(single.numpy(), x.numpy().astype(np.float32))
+    (g,) = td.grad(single * 3.0, x, td.ones(x.shape))
+    assert g.dtype == np.float64
+    assert g.shape == x.shape
+    assert np.all(g.numpy() == 3)
+
+
+def test_integers_have_no_gradient() -> None:
+    x = td.tensor([1.7, -1.7, 0.0], requires_grad=True)
+    for dtype, want in (("int64", [1, -1, 0]), ("bool", [True, True, False]), (np.int8, [1, -1, 0])):
+        out = x.astype(dtype)
+        assert out.numpy().tolist() == want
+        assert out.dtype == np.dtype(dtype)
+        assert not out.requires_grad
+    assert td.tensor([1, 2]).astype("float64").numpy().tolist() == [1.0, 2.0]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "str", "object", "datetime64[s]"])
+def test_dtypes_that_are_not_supported(dtype: str) -> None:
+    with pytest.raises(
+        TypeError, match=r"astype: dtype .* is not supported; use bool, an integer type, float32 or"
+    ):
+        td.ones(2).astype(dtype)
+
+
+def test_to() -> None:
+    x = td.ones(2, requires_grad=True)
+    assert x.to("cpu") is x
+    assert x.to(x.device) is x
+    with pytest.raises(ValueError, match="device 'tpu'"):
+        x.to("tpu")
+
+
+def test_what_is_no_tensor() -> None:
+    with pytest.raises(TypeError, match="astype: expected tensors, got a plain array"):
+        ops.astype(np.ones(2), "float32")

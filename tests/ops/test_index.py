@@ -1,0 +1,209 @@
+"""Reading by index, and adding back by index."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tinydl as td
+from tinydl.ops import index as ops
+from tinydl.testing import check_function, strategies
+
+TESTED = {"getitem", "take_along_axis", "one_hot"}
+
+
+def test_every_public_function_is_tested(public_functions: Any) -> None:
+    assert public_functions(ops) == TESTED
+
+
+def places_read(shape: tuple[int, ...], key: Any) -> Any:
+    """The flat place of every element that the key reads: NumPy's rule, on integers."""
+    return np.arange(int(np.prod(shape))).reshape(shape)[key]
+
+
+@given(data=st.data())
+def test_getitem(data: Any) -> None:
+    x = data.draw(strategies.tensors(strategies.shapes(max_dims=3)))
+    key = data.draw(strategies.indices(x.shape))
+    at = places_read(x.shape, key)
+    assert check_function(
+        lambda x: x[key], [x], lambda a: np.array([a.flat[i] for i in at.flat]).reshape(at.shape)
+    )
+
+
+@given(data=st.data())
+def test_the_gradient_adds_up_where_an_element_is_read_twice(data: Any) -> None:
+    x = data.draw(strategies.tensors(strategies.shapes(max_dims=3)))
+    key = data.draw(strategies.indices(x.shape))
+    at = places_read(x.shape, key)
+    g = td.Generator(1).normal(at.shape, np.float64)
+    want = np.zeros(x.size)
+    for i, v in zip(at.flat, g.flat, strict=True):
+        want[i] += v
+    (dx,) = td.grad(x[key], x, td.tensor(g))
+    np.testing.assert_allclose(dx.numpy(), want.reshape(x.shape), rtol=1e-14)
+
+
+@given(data=st.data())
+def test_agreement_with_torch(data: Any, torch: Any, agrees_with_torch: Any) -> None:
+    x = data.draw(strategies.tensors(strategies.shapes(max_dims=3, min_side=1), layout="contiguous"))
+    places = data.draw(st.lists(st.integers(-x.shape[0], x.shape[0] - 1), max_size=4)) if x.ndim else []
+    key: Any = (np.array(places, np.int64),) if x.ndim else ()
+    theirs = (torch.tensor(places, dtype=torch.int64),) if x.ndim else ()
+    if x.ndim > 1:
+        extra = data.draw(st.sampled_from((slice(None, None, 2), slice(1), None, Ellipsis, 0, -1)))
+        key, theirs = (*key, extra), (*theirs, extra)
+    assert agrees_with_torch(lambda x: x[key], lambda a: a[theirs], [x])
+
+
+def test_keys_of_all_kinds() -> None:
+    values = np.arange(12.0).reshape(3, 4)
+    x = td.tensor(values, requires_grad=True)
+    rows, mask = np.array([2, 0, 2]), values > 4
+    for key, plain in [
+        (1, 1),
+        (-1, -1),
+        (np.int64(2), 2),
+        (td.tensor(2), 2),
+        ((1, 2), (1, 2)),
+        (slice(None, None, -2), slice(None, None, -2)),
+        (Ellipsis, Ellipsis),
+        (None, None),
+        ([2, 0, 2], rows),
+        ([], np.array([], int)),
+        (td.tensor(rows), rows),
+        (rows, rows),
+        ((td.tensor(rows), td.tensor([1, 1, 3])), (rows, np.array([1, 1, 3]))),
+        ((slice(1), [1, 1]), (slice(1), np.array([1, 1]))),
+        (mask, mask),
+        (td.tensor(mask), mask),
+        (x > 4, mask),
+        (([True, False, True], 0), (np.array([True, False, True]), 0)),
+        (True, True),
+        (td.tensor(np.uint8(1)), 1),
+    ]:
+        out = x[key]
+        assert np.array_equal(out.numpy(), values[plain]), key
+        assert out.shape == values[plain].shape
+        (g,) = td.grad(out, x, td.ones_like(out))
+        want = np.zeros((3, 4))
+        np.add.at(want, plain, 1.0)
+        assert np.array_equal(g.numpy(), want), key
+
+
+def test_iteration_unpacks_rows() -> None:
+    x = td.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    first, second = x
+    (first * 2.0 + second).sum().backward()
+    assert x.grad is not None
+    assert x.grad.numpy().tolist() == [[2.0, 2.0], [1.0, 1.0]]
+
+
+def test_dtypes_and_memory() -> None:
+    for dtype in ("float32", "float64", "int64", "bool", "uint8"):
+        x = td.ones(3, 4, dtype=dtype)
+        assert x[1:].dtype == x[[0, 0]].dtype == dtype
+        assert np.shares_memory(x[1:, 0].numpy(), x.numpy())
+        assert not np.shares_memory(x[[0, 1]].numpy(), x.numpy())
+
+
+def test_a_key_that_is_changed_afterwards_changes_nothing() -> None:
+    for key in (td.tensor([0, 1]), np.array([0, 1]), [0, 1]):
+        x = td.tensor([1.0, 2.0, 3.0], requires_grad=True)
+        out = x[key]
+        changed = key.numpy() if isinstance(key, td.Tensor) else key
+        changed[0] = 2
+        (g,) = td.grad(out.sum(), x)
+        assert g.numpy().tolist() == [1.0, 1.0, 0.0]
+    places = td.tensor([[0], [1]])
+    x = td.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    out = td.take_along_axis(x, places, 1)
+    places.numpy()[:] = 0
+    assert td.grad(out.sum(), x)[0].numpy().tolist() == [[1.0, 0.0], [0.0, 1.0]]
+
+
+@given(data=st.data())
+def test_take_along_axis(data: Any, torch: Any, agrees_with_torch: Any) -> None:
+    x = data.draw(strategies.tensors(strategies.shapes(1, 3, min_side=1)))
+    axis = data.draw(strategies.axis(x.ndim))
+    n = x.shape[axis]
+    shape = list(x.shape)
+    shape[axis] = data.draw(st.integers(0, 3))
+    i = data.draw(strategies.arrays(tuple(shape), np.int64, -n, n - 1, "contiguous"))
+    indices = td.tensor(i)
+
+    def plain(a: Any) -> Any:
+        out = np.empty(i.shape)
+        for at in np.ndindex(*i.shape):
+            source = list(at)
+            source[axis] = i[at]
+            out[at] = a[tuple(source)]
+        return out
+
+    assert check_function(lambda x: td.take_along_axis(x, indices, axis), [x], plain)
+    assert agrees_with_torch(
+        lambda x: td.take_along_axis(x, indices, axis), lambda a: a.gather(axis, torch.tensor(i % n)), [x]
+    )
+
+
+def test_take_along_axis_broadcasts_the_indices() -> None:
+    x = td.tensor(np.arange(6.0).reshape(2, 3), requires_grad=True)
+    out = td.take_along_axis(x, td.tensor([[2, 0, 2]]), 1)
+    assert out.numpy().tolist() == [[2.0, 0.0, 2.0], [5.0, 3.0, 5.0]]
+    assert td.grad(out.sum(), x)[0].numpy().tolist() == [[1.0, 0.0, 2.0]] * 2
+
+
+def test_one_hot(torch: Any) -> None:
+    labels = np.array([[0, 2], [1, 2]])
+    out = td.functional.one_hot(td.tensor(labels))
+    assert out.dtype == np.int64
+    assert np.array_equal(out.numpy(), np.eye(3, dtype=int)[labels])
+    assert np.array_equal(out.numpy(), torch.nn.functional.one_hot(torch.tensor(labels)).numpy())
+    assert td.functional.one_hot(td.tensor(labels), 5).shape == (2, 2, 5)
+    assert td.functional.one_hot(td.tensor(np.zeros((0, 2), int)), 3).shape == (0, 2, 3)
+    for wrong, classes in ((labels, 2), (-labels, 3), (np.zeros(0, int), -1)):
+        with pytest.raises(ValueError, match=r"^one_hot: labels must be in"):
+            td.functional.one_hot(td.tensor(wrong), classes)
+    with pytest.raises(TypeError, match=r"^one_hot: expected an integer tensor of labels, got float32"):
+        td.functional.one_hot(td.ones(2))
+
+
+def test_errors() -> None:
+    x = td.ones(3, 4)
+    for key in (3, -4, (0, 4), [0, 3], np.array([3]), (slice(None), td.tensor([4])), (0, 0, 0)):
+        with pytest.raises(IndexError):
+            x[key]
+    with pytest.raises(IndexError):
+        x[td.tensor([True, False])]
+    for key, got in (
+        (1.5, "float"),
+        ("a", "str"),
+        (td.tensor([0.5]), "float32"),
+        ([0.5], "float64"),
+        ((0, {}), "dict"),
+    ):
+        with pytest.raises(
+            TypeError, match=f"getitem: an index must be integers, booleans or slices, got {got}"
+        ):
+            x[key]
+    with pytest.raises(TypeError, match="getitem: expected tensors, got a plain array"):
+        ops.getitem(np.ones(3), 0)
+    with pytest.raises(
+        TypeError, match="take_along_axis: expected an integer tensor of indices, got float32"
+    ):
+        td.take_along_axis(x, td.ones(3, 4), 0)
+    with pytest.raises(
+        TypeError, match="take_along_axis: expected an integer tensor of indices, got ndarray"
+    ):
+        td.take_along_axis(x, np.ones((3, 4), int), 0)
+    with pytest.raises(ValueError, match="take_along_axis: axis 2 is out of range for 2 axes"):
+        td.take_along_axis(x, td.zeros(3, 4, dtype="int64"), 2)
+    sentence = r"take_along_axis: indices of shape \(2, 4\) do not fit x of shape \(3, 4\) along axis 1"
+    with pytest.raises(ValueError, match=sentence):
+        td.take_along_axis(x, td.zeros(2, 4, dtype="int64"), 1)
+    with pytest.raises(IndexError):
+        td.take_along_axis(x, td.full((3, 1), 4), 1)

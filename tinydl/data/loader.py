@@ -1,0 +1,80 @@
+"""Data in batches: a set of rows, and a loader that shuffles and cuts it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from tinydl.device import Device, get_device
+from tinydl.random import Generator, GeneratorLike, as_generator
+from tinydl.tensor import Tensor
+
+Array: TypeAlias = npt.NDArray[Any]
+# Gets the first array of a batch, the inputs, and returns it changed; draws from the loader's generator.
+Transform: TypeAlias = Callable[[Array, Generator], Array]
+
+
+class TensorDataset:
+    """Arrays of the same length whose rows belong together: images and their labels, for example.
+
+    Takes NumPy arrays or Tensors and keeps them on the host. Raises ValueError for lengths that differ.
+    """
+
+    def __init__(self, *arrays: Array | Tensor) -> None:
+        self.arrays = [a.device.to_host(a._data) if isinstance(a, Tensor) else np.asarray(a) for a in arrays]
+        lengths = [len(a) if a.ndim else None for a in self.arrays]
+        if not lengths or None in lengths or len(set(lengths)) > 1:
+            raise ValueError(f"TensorDataset: expected arrays of one length, got lengths {lengths}")
+
+    def __len__(self) -> int:
+        return len(self.arrays[0])
+
+    def __getitem__(self, rows: Any) -> tuple[Array, ...]:
+        """The rows of every array; a boolean or integer array, a slice or an integer chooses them."""
+        return tuple(a[rows] for a in self.arrays)
+
+
+class DataLoader:
+    """Yields the rows of a data set in batches, as tuples of Tensors on `device`.
+
+    With `shuffle` every pass draws a new order from `generator`, which also feeds `transform`: a function
+    (inputs, generator) that changes the inputs of each batch, to augment training images. The last batch may
+    be smaller unless `drop_last`. The same seed gives the same batches.
+    """
+
+    def __init__(
+        self,
+        dataset: TensorDataset | tuple[Array | Tensor, ...],
+        batch_size: int,
+        shuffle: bool = False,
+        generator: GeneratorLike = None,
+        transform: Transform | None = None,
+        drop_last: bool = False,
+        device: str | Device | None = None,
+    ) -> None:
+        if not isinstance(batch_size, int) or batch_size < 1:
+            raise ValueError(f"DataLoader: batch_size must be an integer of 1 or more, got {batch_size!r}")
+        self.dataset = TensorDataset(*dataset) if isinstance(dataset, tuple) else dataset
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.generator = as_generator(generator)
+        self.transform = transform
+        self.drop_last = drop_last
+        self.device = get_device(device)
+
+    def __len__(self) -> int:
+        """The number of batches."""
+        whole, rest = divmod(len(self.dataset), self.batch_size)
+        return whole + (rest > 0 and not self.drop_last)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
+        n = len(self.dataset)
+        order = self.generator.permutation(n) if self.shuffle else np.arange(n)
+        for i in range(len(self)):
+            batch = self.dataset[order[i * self.batch_size : (i + 1) * self.batch_size]]
+            if self.transform is not None:
+                batch = (self.transform(batch[0], self.generator), *batch[1:])
+            yield tuple(Tensor(self.device.asarray(a), self.device) for a in batch)

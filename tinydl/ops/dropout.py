@@ -1,0 +1,28 @@
+"""Dropout: leaving out random elements while training."""
+
+from __future__ import annotations
+
+from tinydl.errors import DTypeError
+from tinydl.random import GeneratorLike, as_generator
+from tinydl.tensor import Tensor
+
+
+def dropout(x: Tensor, p: float = 0.5, training: bool = True, generator: GeneratorLike = None) -> Tensor:
+    """out = x m / (1 - p), where each m is 0 with probability p and else 1;  dx = g m / (1 - p).
+
+    The division keeps the mean (Srivastava et al., 2014). Without `training`, x itself. The mask is drawn in
+    logical order, whatever the memory layout. Raises ValueError for p outside [0, 1].
+    """
+    if not 0.0 <= p <= 1.0:
+        raise ValueError(f"dropout: p must be in [0, 1], got {p}")
+    if not isinstance(x, Tensor):
+        raise DTypeError("dropout", f"expected a tensor, got {type(x).__name__}; wrap it with td.tensor(...)")
+    if not training or p == 0.0:
+        return x
+    keep = as_generator(generator).random(x.shape) >= p
+    scale = 0.0 if p == 1.0 else 1.0 / (1.0 - p)
+    dtype = x.dtype if x.dtype.kind == "f" else "float32"
+    mask = x.device.xp.empty_like(x._data, dtype=dtype)  # in the layout of x
+    mask[...] = x.device.asarray(keep)
+    mask *= scale
+    return x * Tensor(mask, x.device)

@@ -1,0 +1,87 @@
+"""Asking a trained network about a picture: `tinydl predict runs/lenet PICTURE`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from tinydl.autograd import no_grad
+from tinydl.data.errors import DataError
+from tinydl.data.picture_file import read_picture
+from tinydl.models import LeNet5
+from tinydl.ops.activation import softmax
+from tinydl.recipes.lenet import images
+from tinydl.recipes.recipe import CHECKPOINT
+from tinydl.tensor import tensor
+from tinydl.train.checkpoint import load_model
+
+_BAR = 40  # characters
+
+
+def predict_digit(run: str | os.PathLike[str], picture: str | os.PathLike[str]) -> npt.NDArray[np.float32]:
+    """The ten probabilities that LeNet-5, trained in the folder `run`, gives to the digit in a picture file.
+
+    Raises: FileNotFoundError when the run has no checkpoint, ValueError or KeyError for one of another network,
+    DataError for a picture that can't be read or shows nothing.
+    """
+    checkpoint = Path(run) / CHECKPOINT
+    if not checkpoint.is_file():
+        raise FileNotFoundError(
+            f"there is no {checkpoint}; train first: tinydl train lenet --out {os.fspath(run)}"
+        )
+    model = LeNet5(generator=0)
+    load_model(checkpoint, model)
+    digit = as_digit(read_picture(picture), os.fspath(picture))
+    with no_grad():
+        probabilities = softmax(model.eval()(tensor(images(digit[None])))).numpy()[0]
+    if not np.isfinite(probabilities).all():
+        raise ValueError(f"{checkpoint}: the network answers with no numbers; its training went wrong")
+    return np.asarray(probabilities)
+
+
+def as_digit(pixels: npt.NDArray[np.uint8], name: str = "picture") -> npt.NDArray[np.uint8]:
+    """A picture (H, W, 4) of a digit as MNIST shows it: white on black, 28x28, uint8.
+
+    The ink is what differs from the colour of the border, whichever is lighter. As in MNIST it is scaled to
+    fit 20x20 and its centre of mass put in the middle (LeCun et al., 1998). Raises DataError when there is
+    none.
+    """
+    from PIL import Image
+
+    if 0 in pixels.shape:
+        raise DataError(f"{name}: the picture has no pixels")
+    rgb: npt.NDArray[np.floating] = pixels[..., :3].astype(np.float32)
+    alpha = pixels[..., 3:].astype(np.float32) / 255
+    if alpha.min() < 1:  # ink on glass: lay it on a ground that it stands out from
+        light = (rgb * alpha).sum() / max(3 * float(alpha.sum()), 1e-6) > 127
+        rgb = rgb * alpha + (0.0 if light else 255.0) * (1 - alpha)
+    border = np.concatenate([rgb[0], rgb[-1], rgb[:, 0], rgb[:, -1]])
+    ink = np.sqrt(((rgb - np.median(border, axis=0)) ** 2).mean(axis=-1))
+    if ink.max() < 16:
+        raise DataError(f"{name}: there is nothing to see: all of it has nearly the colour of its border")
+    ink = np.clip((ink / ink.max() - 0.15) / 0.7, 0, 1)  # noise goes, strokes become full
+    rows, columns = (np.flatnonzero(ink.max(axis=i) > 0.3) for i in (1, 0))
+    ink = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    scale = 20 / max(ink.shape)
+    size = tuple(max(1, round(n * scale)) for n in ink.shape)
+    small = Image.fromarray(ink).resize(
+        (size[1], size[0]), Image.Resampling.BOX if scale < 1 else Image.Resampling.BILINEAR
+    )
+    digit = np.zeros((28, 28), np.float32)
+    strokes = np.asarray(small)
+    weights = strokes / strokes.sum()
+    top = round(13.5 - float((weights.sum(1) * np.arange(size[0])).sum()))
+    left = round(13.5 - float((weights.sum(0) * np.arange(size[1])).sum()))
+    top, left = min(max(top, 0), 28 - size[0]), min(max(left, 0), 28 - size[1])
+    digit[top : top + size[0], left : left + size[1]] = strokes
+    return (digit * 255).round().astype(np.uint8)
+
+
+def bars(probabilities: npt.NDArray[np.float32], block: str = "█") -> str:
+    """Probabilities as lines of text: class, bar, percent."""
+    return "\n".join(
+        f"{i}  {block * round(_BAR * float(p)):{_BAR}}  {float(p):6.1%}" for i, p in enumerate(probabilities)
+    )

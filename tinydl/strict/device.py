@@ -1,0 +1,38 @@
+"""The strict device: registered as "strict", and imported only when somebody asks for it by that name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinydl.device import Array, Device
+from tinydl.kernels import reference
+from tinydl.strict.array import StrictArray
+from tinydl.strict.module import xp
+from tinydl.strict.sync import LeakError, crossing, syncing_is_forbidden
+
+
+class StrictDevice(Device):
+    """The test device: arrays that refuse what CuPy refuses, or lets through at a price."""
+
+    def asarray(self, host: np.ndarray[Any, Any]) -> Array:
+        """A new device array with the values, dtype and strides of `host`."""
+        if not isinstance(host, np.ndarray | np.generic):
+            raise LeakError(f"asarray: expected a NumPy array, got {type(host).__name__}")
+        crossing("an upload, Device.asarray")
+        return StrictArray(np.array(host, order="K"))
+
+    def to_host(self, array: Array) -> np.ndarray[Any, Any]:
+        """The values of a device array as a new NumPy array."""
+        if not isinstance(array, StrictArray):
+            raise LeakError(f"to_host: expected an array of the strict device, got {type(array).__name__}")
+        return array.get()
+
+    @property
+    def checks_values(self) -> bool:
+        """True outside `no_sync()`."""
+        return not syncing_is_forbidden()
+
+
+strict = StrictDevice("strict", xp, StrictArray, reference)

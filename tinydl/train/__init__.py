@@ -1,0 +1,7 @@
+"""Training: the loop, its record, and what can happen after each epoch."""
+
+from tinydl.train.callbacks import Callback, Checkpoint, EarlyStopping
+from tinydl.train.history import History
+from tinydl.train.trainer import Trainer
+
+__all__ = ["Callback", "Checkpoint", "EarlyStopping", "History", "Trainer"]

@@ -1,0 +1,171 @@
+"""Trainer: the training loop.
+
+    for each epoch, for each batch:   loss(model(x), y).backward();   optimizer.step()
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from tinydl.autograd import no_grad
+from tinydl.data.loader import DataLoader
+from tinydl.nn.module import Module
+from tinydl.ops.shape import cat
+from tinydl.optim import Optimizer, ReduceLROnPlateau, Schedule
+from tinydl.tensor import Tensor
+from tinydl.train.callbacks import Callback
+from tinydl.train.checkpoint import load_checkpoint
+from tinydl.train.history import History
+
+Loss = Callable[[Any, Any], Tensor]
+Metric = Callable[[Any, Any], "float | Tensor"]
+
+
+class Trainer:
+    """Trains a model and keeps the record.
+
+    `loss(prediction, target)` gives a tensor with one element. `metrics` maps names to functions of the same
+    arguments (or lists functions, which go by their own names); they are averaged over the rows. `schedule`
+    sets the learning rate. `callbacks` are told of every epoch. `progress` shows a bar.
+    """
+
+    def __init__(
+        self,
+        model: Module,
+        loss: Loss,
+        optimizer: Optimizer,
+        metrics: Mapping[str, Metric] | Sequence[Metric] = (),
+        callbacks: Sequence[Callback] = (),
+        schedule: Schedule | None = None,
+        progress: bool = True,
+    ) -> None:
+        if not isinstance(metrics, Mapping):
+            metrics = {getattr(metric, "__name__", type(metric).__name__): metric for metric in metrics}
+        self.model = model
+        self.loss = loss
+        self.optimizer = optimizer
+        self.metrics = dict(metrics)
+        self.callbacks = list(callbacks)
+        self.schedule = schedule
+        self.progress = progress
+        self.history = History()
+        self.loader: DataLoader | None = None  # of the training data, while `fit` runs
+        self.stop = False  # a callback sets it to end training after the epoch
+        self.first_epoch = 0  # how many epochs there were before the current call of `fit`
+
+    def fit(
+        self,
+        train: DataLoader,
+        validation: DataLoader | None = None,
+        epochs: int = 1,
+        resume: str | os.PathLike[str] | None = None,
+    ) -> History:
+        """Trains for `epochs` more epochs and returns the history of all.
+
+        With `resume`, the path of a checkpoint, the call that wrote it goes on where it stopped: with the same
+        arguments the result is the same to the bit as that of a call that never stopped. Raises ValueError
+        for no batches and for a checkpoint that does not fit, FloatingPointError for a loss that is not finite.
+        """
+        if len(train) == 0:
+            raise ValueError("Trainer.fit: the training loader has no batches")
+        self.loader = train
+        self.stop = False
+        self.first_epoch = len(self.history.rows)
+        if resume is not None:
+            load_checkpoint(resume, self)
+        for callback in self.callbacks:
+            callback.on_fit_begin(self)
+        last = self.first_epoch + epochs
+        with self._progress_bar(train, last) as bar:
+            while len(self.history.rows) < last and not self.stop:
+                row = self._epoch(train, validation, bar)
+                self.history.append(row)
+                for callback in self.callbacks:
+                    callback.on_epoch_end(self, row)
+        for callback in self.callbacks:
+            callback.on_fit_end(self)
+        self.model.eval()
+        return self.history
+
+    def evaluate(self, data: DataLoader) -> dict[str, float]:
+        """Loss and metrics over all batches, the model in evaluation mode; nothing is recorded."""
+        averages = _Averages()
+        was_training = self.model.training
+        self.model.eval()
+        with no_grad():
+            for x, y in data:
+                prediction = self.model(x)
+                averages.add(len(y), self._measured(prediction, y, self.loss(prediction, y)))
+        self.model.train(was_training)
+        return averages.values()
+
+    def predict(self, inputs: Tensor, batch_size: int = 256) -> Tensor:
+        """The model's outputs for all rows of `inputs`, in evaluation mode; nothing is recorded."""
+        was_training = self.model.training
+        self.model.eval()
+        with no_grad():
+            outputs = [self.model(inputs[i : i + batch_size]) for i in range(0, len(inputs), batch_size)]
+        self.model.train(was_training)
+        return cat(outputs)
+
+    def _progress_bar(self, train: DataLoader, last: int) -> Any:
+        from tqdm import tqdm
+
+        done = len(self.history.rows) * len(train)
+        return tqdm(total=last * len(train), initial=done, unit="batch", disable=not self.progress)
+
+    def _epoch(self, train: DataLoader, validation: DataLoader | None, bar: Any) -> dict[str, float]:
+        number = len(self.history.rows) + 1
+        start = time.perf_counter()
+        averages = _Averages()
+        self.model.train()
+        lr = self.optimizer.lr
+        bar.set_description(f"epoch {number}")
+        for x, y in train:
+            prediction = self.model(x)
+            loss = self.loss(prediction, y)
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+            averages.add(len(y), self._measured(prediction, y, loss))
+            if self.schedule is not None and self.schedule.every == "batch":
+                self.schedule.step()
+            bar.update()
+        row: dict[str, float] = {"epoch": number, **averages.values()}
+        if row["loss"] != row["loss"] or abs(row["loss"]) == float("inf"):
+            raise FloatingPointError(
+                f"Trainer.fit: the loss of epoch {number} is {row['loss']}; a smaller learning rate may help"
+            )
+        if validation is not None:
+            row |= {f"validation_{name}": value for name, value in self.evaluate(validation).items()}
+        if isinstance(self.schedule, ReduceLROnPlateau):
+            self.schedule.step(row.get("validation_loss", row["loss"]))
+        elif self.schedule is not None and self.schedule.every == "epoch":
+            self.schedule.step()
+        shown = {name: f"{value:.3f}" for name, value in row.items() if name != "epoch"}
+        bar.set_postfix(shown)
+        return row | {"lr": lr, "seconds": time.perf_counter() - start}
+
+    def _measured(self, prediction: Any, target: Any, loss: Tensor) -> dict[str, float]:
+        with no_grad():
+            values = {name: metric(prediction, target) for name, metric in self.metrics.items()}
+        return {"loss": loss.item()} | {name: float(value) for name, value in values.items()}
+
+
+class _Averages:
+    """Means over rows, from means over batches."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.totals: dict[str, float] = {}
+
+    def add(self, rows: int, values: dict[str, float]) -> None:
+        self.rows += rows
+        for name, value in values.items():
+            self.totals[name] = self.totals.get(name, 0.0) + rows * value
+
+    def values(self) -> dict[str, float]:
+        return {name: total / self.rows for name, total in self.totals.items()}
