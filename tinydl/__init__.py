@@ -7,11 +7,12 @@ x.grad                                    # tensor([2., 4., 6.])
 """
 
 from tinydl import data, functional, init, losses, metrics, models, nn, optim, plot, train
-from tinydl.autograd import Op, detect_anomaly, grad, no_grad
+from tinydl.autograd import detect_anomaly, grad, no_grad
 from tinydl.calculus import hessian, hvp, jacobian, jvp, vjp
 from tinydl.creation import arange, eye, full, ones, ones_like, rand, randn, zeros, zeros_like
 from tinydl.device import Device
 from tinydl.errors import DeviceError, DTypeError, GraphError, ShapeError
+from tinydl.op import Op
 from tinydl.ops import methods as _methods  # noqa: F401  binds the operators to Tensor
 from tinydl.ops.activation import relu, sigmoid, tanh
 from tinydl.ops.arithmetic import abs, clip, cos, exp, log, maximum, minimum, sign, sin, sqrt, where

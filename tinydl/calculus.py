@@ -16,8 +16,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
-from tinydl.autograd import _state, grad
+from tinydl.autograd import grad
 from tinydl.errors import GraphError, ShapeError
+from tinydl.op import state
 from tinydl.ops.shape import reshape, stack
 from tinydl.tensor import Tensor
 
@@ -27,11 +28,11 @@ Function: TypeAlias = Callable[..., Any]
 
 @contextmanager
 def _recording() -> Iterator[None]:
-    before, _state.recording = _state.recording, True
+    before, state.recording = state.recording, True
     try:
         yield
     finally:
-        _state.recording = before
+        state.recording = before
 
 
 @_recording()

@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tinydl.device import Device, get_device
+from tinydl.operators import Scalar
 from tinydl.random import GeneratorLike, as_generator
-from tinydl.tensor import Scalar, Tensor, supported, tensor
+from tinydl.tensor import Tensor, supported, tensor
 
 Shape = int | tuple[int, ...]
 

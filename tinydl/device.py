@@ -70,7 +70,9 @@ def get_device(device: str | Device | None) -> Device:
 
         _devices[device] = strict
     if device not in _devices:
-        raise ValueError(f"device {device!r}: expected 'cpu' or 'strict', the test device; others are to come")
+        raise ValueError(
+            f"device {device!r}: expected 'cpu' or 'strict', the test device; others are to come"
+        )
     return _devices[device]
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tinydl.autograd import Op
 from tinydl.device import Array
 from tinydl.errors import DTypeError, ShapeError
+from tinydl.op import Op
 from tinydl.ops.activation import log_softmax, sigmoid, softplus
 from tinydl.ops.arithmetic import abs, clip, exp, log1p, maximum, sqrt, where
 from tinydl.ops.index import take_along_axis

@@ -53,31 +53,56 @@ def as_digit(pixels: npt.NDArray[np.uint8], name: str = "picture") -> npt.NDArra
 
     if 0 in pixels.shape:
         raise DataError(f"{name}: the picture has no pixels")
+    picture = Image.fromarray(pixels)
+    pixels = np.asarray(picture.reduce(max(1, max(picture.size) // 300)))  # less noise, less memory
     rgb: npt.NDArray[np.floating] = pixels[..., :3].astype(np.float32)
     alpha = pixels[..., 3:].astype(np.float32) / 255
     if alpha.min() < 1:  # ink on glass: lay it on a ground that it stands out from
         light = (rgb * alpha).sum() / max(3 * float(alpha.sum()), 1e-6) > 127
-        rgb = rgb * alpha + (0.0 if light else 255.0) * (1 - alpha)
-    border = np.concatenate([rgb[0], rgb[-1], rgb[:, 0], rgb[:, -1]])
-    ink = np.sqrt(((rgb - np.median(border, axis=0)) ** 2).mean(axis=-1))
+        ground = _border(rgb) if np.median(_border(alpha)) > 0.5 else np.float32([0 if light else 255])
+        rgb = rgb * alpha + np.median(ground, axis=0) * (1 - alpha)
+    ink = np.sqrt(((rgb - _ground(rgb)) ** 2).mean(axis=-1))
     if ink.max() < 16:
         raise DataError(f"{name}: there is nothing to see: all of it has nearly the colour of its border")
     ink = np.clip((ink / ink.max() - 0.15) / 0.7, 0, 1)  # noise goes, strokes become full
-    rows, columns = (np.flatnonzero(ink.max(axis=i) > 0.3) for i in (1, 0))
-    ink = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    for axis in (0, 1):  # cut to the rows and columns with more ink than a speck of dust
+        filled = (ink > 0.3).sum(axis=1 - axis)
+        there = np.flatnonzero(filled > 0.04 * filled.max())
+        ink = ink.take(range(there[0], there[-1] + 1), axis)
     scale = 20 / max(ink.shape)
     size = tuple(max(1, round(n * scale)) for n in ink.shape)
     small = Image.fromarray(ink).resize(
         (size[1], size[0]), Image.Resampling.BOX if scale < 1 else Image.Resampling.BILINEAR
     )
-    digit = np.zeros((28, 28), np.float32)
-    strokes = np.asarray(small)
+    strokes = np.asarray(small) / np.max(small)  # a thin pen writes as white as a thick one
     weights = strokes / strokes.sum()
-    top = round(13.5 - float((weights.sum(1) * np.arange(size[0])).sum()))
-    left = round(13.5 - float((weights.sum(0) * np.arange(size[1])).sum()))
+    top = round(14 - float((weights.sum(1) * np.arange(size[0])).sum()))
+    left = round(14 - float((weights.sum(0) * np.arange(size[1])).sum()))
     top, left = min(max(top, 0), 28 - size[0]), min(max(left, 0), 28 - size[1])
+    digit = np.zeros((28, 28), np.float32)
     digit[top : top + size[0], left : left + size[1]] = strokes
     return (digit * 255).round().astype(np.uint8)
+
+
+def _border(picture: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+    """The outermost pixels of a picture (H, W, channels), one after the other."""
+    return np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
+
+
+def _ground(rgb: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+    """What the picture would be without ink: its border, light falling from a side included.
+
+    A plane a + b row + c column through the colours of the border, without those that are far from most.
+    """
+    rows, columns = np.meshgrid(
+        *(np.linspace(-1, 1, n, dtype=np.float32) for n in rgb.shape[:2]), indexing="ij"
+    )
+    plane = np.stack([np.ones_like(rows), rows, columns], axis=-1)
+    border, where = _border(rgb), _border(plane)
+    far = np.abs(border - np.median(border, axis=0)).max(axis=-1)
+    near = far <= 3 * np.median(far) + 8
+    fit = np.linalg.lstsq(where[near], border[near], rcond=1e-4)[0]
+    return plane @ fit
 
 
 def bars(probabilities: npt.NDArray[np.float32], block: str = "█") -> str:

@@ -82,7 +82,9 @@ class Generator:
         """Integers in [low, high), int64, shape `shape`; the bias is below (high - low) / 2**53."""
         if not low < high:
             raise ValueError(f"Generator.integers: expected low < high, got low={low}, high={high}")
-        drawn: npt.NDArray[np.int64] = np.floor(self.random(shape, np.float64) * (high - low)).astype(np.int64)
+        drawn: npt.NDArray[np.int64] = np.floor(self.random(shape, np.float64) * (high - low)).astype(
+            np.int64
+        )
         return drawn + low
 
     def permutation(self, n: int) -> npt.NDArray[np.int64]:

@@ -19,7 +19,7 @@ FILES = sorted(
     path.relative_to(ROOT).as_posix()
     for folder in ("ops", "optim", "nn", "kernels", ".")
     for path in (ROOT / folder).glob("*.py")
-    if folder != "." or path.name in ("losses.py", "functional.py", "calculus.py", "autograd.py", "creation.py")
+    if folder != "." or path.name in ("losses.py", "functional.py", "calculus.py", "autograd.py", "op.py", "creation.py")
     if not (folder == "kernels" and path.name != "reference.py")  # cpu.py is NumPy's
 )
 
@@ -35,7 +35,7 @@ NUMPY: dict[tuple[str, str], str] = {
     ("nn/module.py", "asarray"): "loading a state dict: uploaded through Device.asarray",
     ("nn/module.py", "zeros"): "the input that summary() makes, uploaded through Tensor.to",
     ("nn/norm.py", "full"): "initial parameters, uploaded when the module is moved",
-    ("autograd.py", "broadcast_shapes"): "shapes only",
+    ("op.py", "broadcast_shapes"): "shapes only",
     ("autograd.py", "errstate"): "detect_anomaly silences NumPy's own warnings",
     ("creation.py", "asarray"): "the dtype of a Python number",
 }
@@ -49,8 +49,8 @@ WAITING: dict[tuple[str, str], str] = {
     ("nn/embedding.py", "forward"): "a check of values",
     ("losses.py", "msle"): "a check of values",
     ("losses.py", "_check_values"): "a check of values",
-    ("autograd.py", "_operand"): "a NumPy scalar, not device data",
-    ("autograd.py", "_finite"): "detect_anomaly looks at every value",
+    ("op.py", "_operand"): "a NumPy scalar, not device data",
+    ("op.py", "_finite"): "detect_anomaly looks at every value",
 }
 NAMED_DTYPE = {"zeros", "ones", "empty", "full", "eye", "identity"}
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from tinydl.autograd import Op
 from tinydl.device import Array
 from tinydl.errors import ShapeError
+from tinydl.op import Op
 from tinydl.ops.arithmetic import exp
 from tinydl.ops.reduce import Reduction
 from tinydl.ops.reduce import max as max_over

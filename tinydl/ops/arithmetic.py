@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from tinydl.autograd import Op
 from tinydl.device import Array
 from tinydl.errors import DTypeError
-from tinydl.tensor import Scalar, Tensor
+from tinydl.op import Op
+from tinydl.operators import Scalar
+from tinydl.tensor import Tensor
 
 
 class Elementwise(Op):

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tinydl.autograd import Op
 from tinydl.device import Array, Device, get_device
+from tinydl.op import Op
 from tinydl.tensor import Tensor, supported
 
 

@@ -19,10 +19,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from tinydl.autograd import Op
 from tinydl.device import Array
 from tinydl.errors import ShapeError
 from tinydl.kernels.reference import output_size
+from tinydl.op import Op
 from tinydl.ops.shape import reshape
 from tinydl.tensor import Tensor
 

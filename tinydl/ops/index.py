@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from tinydl.autograd import Op
 from tinydl.device import Array, Device, cpu, device_of
 from tinydl.errors import DeviceError, DTypeError, ShapeError
+from tinydl.op import Op
 from tinydl.tensor import Tensor
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from tinydl.autograd import Op
 from tinydl.device import Array
 from tinydl.errors import ShapeError
+from tinydl.op import Op
 from tinydl.ops.shape import reshape, transpose, unsqueeze
 from tinydl.tensor import Tensor
 

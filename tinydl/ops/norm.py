@@ -16,9 +16,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from tinydl.autograd import Op
 from tinydl.device import Array
 from tinydl.errors import DTypeError, ShapeError
+from tinydl.op import Op
 from tinydl.ops.reduce import mean, var
 from tinydl.ops.shape import reshape
 from tinydl.tensor import Tensor

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
-from tinydl.autograd import Op
 from tinydl.device import Array
 from tinydl.errors import ShapeError
+from tinydl.op import Op
 from tinydl.ops.conv import pair
 from tinydl.ops.index import AddAt
 from tinydl.ops.shape import reshape

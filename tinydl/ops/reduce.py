@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from tinydl.autograd import Op
 from tinydl.device import Array
 from tinydl.errors import ShapeError
+from tinydl.op import Op
+from tinydl.operators import Axis
 from tinydl.ops.arithmetic import exp, sqrt
 from tinydl.ops.cast import astype
 from tinydl.ops.shape import broadcast_to, flip, normalize_axes, reshape, transpose
-from tinydl.tensor import Axis, Tensor
+from tinydl.tensor import Tensor
 
 
 class Reduction(Op):

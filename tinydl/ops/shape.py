@@ -9,11 +9,12 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from tinydl.autograd import Op
 from tinydl.device import Array
 from tinydl.errors import ShapeError
+from tinydl.op import Op
+from tinydl.operators import Axis
 from tinydl.ops.index import GetItem, getitem
-from tinydl.tensor import Axis, Tensor
+from tinydl.tensor import Tensor
 
 
 def normalize_axes(who: str, axis: Axis, ndim: int) -> tuple[int, ...]:

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tinydl.autograd import Node, Op
 from tinydl.errors import GraphError
 from tinydl.nn.module import Parameter
+from tinydl.op import Node, Op
 from tinydl.plot import style
 from tinydl.plot.layers import Edge, arrange
 from tinydl.plot.style import PathLike

@@ -184,7 +184,9 @@ class StrictArray(Wrapped):
         )
 
     def __reduce__(self) -> NoReturn:
-        raise LeakError("a device array can't be pickled: it would be uploaded where it is loaded; save Device.to_host")
+        raise LeakError(
+            "a device array can't be pickled: it would be uploaded where it is loaded; save Device.to_host"
+        )
 
     def __copy__(self) -> StrictArray:
         return StrictArray(self._host.copy())

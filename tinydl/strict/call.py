@@ -141,6 +141,8 @@ def check_cast(who: str, values: Any, dtype: Any) -> None:
 
 def _overlaps_itself(host: Host) -> bool:
     """Whether two indices lead to the same memory."""
+    if host.size == 0:
+        return False
     reach = 0
     for stride, n in sorted((abs(s), n) for s, n in zip(host.strides, host.shape, strict=True) if n > 1):
         if stride < host.itemsize or (reach and stride <= reach):

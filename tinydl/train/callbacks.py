@@ -67,7 +67,9 @@ class EarlyStopping(Callback):
 
     def on_epoch_end(self, trainer: Trainer, row: dict[str, float]) -> None:
         if self.monitor not in row:
-            raise KeyError(f"EarlyStopping: no {self.monitor!r} among {', '.join(row)}; is there validation data?")
+            raise KeyError(
+                f"EarlyStopping: no {self.monitor!r} among {', '.join(row)}; is there validation data?"
+            )
         if self.sign * row[self.monitor] < self.sign * self.best:
             self.best, self.best_epoch, self.waited = row[self.monitor], int(row["epoch"]), 0
             if self.restore_best:

@@ -1,6 +1,6 @@
 """Trainer: the training loop.
 
-    for each epoch, for each batch:   loss(model(x), y).backward();   optimizer.step()
+for each epoch, for each batch:   loss(model(x), y).backward();   optimizer.step()
 """
 
 from __future__ import annotations

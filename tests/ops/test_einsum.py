@@ -1,0 +1,198 @@
+"""Einstein sums, against loops over all letters, NumPy and PyTorch."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tinydl as td
+from tinydl.ops import einsum as ops
+from tinydl.testing import check_function, gradgradcheck, strategies
+
+TESTED = {"einsum"}
+
+
+def test_every_public_function_is_tested(public_functions: Any) -> None:
+    assert public_functions(ops) == TESTED
+
+
+def loops(subscripts: str, *arrays: Any) -> Any:
+    """The sum of products, one term for each choice of an index for every letter."""
+    left, _, to = subscripts.partition("->")
+    if "->" not in subscripts:
+        to = "".join(c for c in sorted(set(left)) if c != "," and left.count(c) == 1)
+    names = left.split(",")
+    lengths = {c: n for name, a in zip(names, arrays, strict=True) for c, n in zip(name, a.shape, strict=True)}
+    out = np.zeros([lengths[c] for c in to])
+    for choice in itertools.product(*(range(n) for n in lengths.values())):
+        at = dict(zip(lengths, choice, strict=True))
+        term = math.prod(
+            float(a[tuple(at[c] for c in name)]) for name, a in zip(names, arrays, strict=True)
+        )
+        out[tuple(at[c] for c in to)] += term
+    return out
+
+
+@st.composite
+def sums(draw: Any) -> tuple[str, list[Any]]:
+    """Subscripts with letters that repeat, stand alone or are kept, with and without "->"; and tensors."""
+    letters = "bcAa"
+    lengths = {c: draw(st.sampled_from((1, 2, 3, 0) if c == "b" else (1, 2, 3))) for c in letters}
+    names = [
+        "".join(draw(st.lists(st.sampled_from(letters), max_size=3)))
+        for _ in range(draw(st.integers(1, 3)))
+    ]
+    subscripts = ",".join(names)
+    used = sorted(set("".join(names)))
+    if draw(st.booleans()):
+        kept = draw(st.permutations(used))[: draw(st.integers(0, len(used)))]
+        subscripts += "->" + "".join(kept)
+    tensors = [draw(strategies.tensors(tuple(lengths[c] for c in name))) for name in names]
+    return subscripts, tensors
+
+
+@given(sums())
+def test_values_and_derivatives(case: Any) -> None:
+    subscripts, tensors = case
+    assert check_function(lambda *xs: td.einsum(subscripts, *xs), tensors, lambda *a: loops(subscripts, *a))
+
+
+@given(sums())
+def test_numpy_gives_the_same(case: Any) -> None:
+    subscripts, tensors = case
+    want = np.einsum(subscripts, *(x.numpy() for x in tensors))
+    np.testing.assert_allclose(td.einsum(subscripts, *tensors).numpy(), want, rtol=1e-12, atol=1e-12)
+
+
+@given(case=sums())
+def test_agreement_with_torch(case: Any, torch: Any, agrees_with_torch: Any) -> None:
+    subscripts, tensors = case
+    assert agrees_with_torch(
+        lambda *xs: td.einsum(subscripts, *xs), lambda *xs: torch.einsum(subscripts, *xs), tensors
+    )
+
+
+KNOWN: dict[str, list[tuple[int, ...]]] = {
+    "ij,jk->ik": [(2, 3), (3, 4)],
+    "ij,jk": [(2, 3), (3, 4)],
+    "ij->ji": [(2, 3)],
+    "ij->ij": [(2, 3)],
+    "ba": [(2, 3)],
+    "ij->": [(2, 3)],
+    "ij->j": [(2, 3)],
+    "ii": [(3, 3)],
+    "ii->i": [(3, 3)],
+    "iii->i": [(3, 3, 3)],
+    "iji->j": [(3, 2, 3)],
+    "iijj->ij": [(2, 2, 3, 3)],
+    "i,j->ij": [(2,), (3,)],
+    "i,j->ji": [(2,), (3,)],
+    "i,i": [(3,), (3,)],
+    "i,j->": [(2,), (3,)],
+    "bij,bjk->bik": [(2, 2, 3), (2, 3, 2)],
+    "bhqd,bhkd->bhqk": [(1, 2, 3, 2), (1, 2, 4, 2)],
+    "ijk,jl,kl->il": [(2, 3, 2), (3, 2), (2, 2)],
+    "ii,ij,k->jk": [(2, 2), (2, 3), (2,)],
+    "nchw,ochw->no": [(2, 2, 2, 3), (3, 2, 2, 3)],
+    ",i->i": [(), (3,)],
+    "->": [()],
+    "": [()],
+    "i,i,i->": [(3,), (3,), (3,)],
+    "Ab,bC": [(2, 3), (3, 2)],
+}
+
+
+@pytest.mark.parametrize("subscripts", KNOWN)
+def test_sums_of_the_trade(subscripts: str, random: Any) -> None:
+    inputs = [random(*shape, seed=i) for i, shape in enumerate(KNOWN[subscripts])]
+    want = np.einsum(subscripts, *(x.numpy() for x in inputs))
+    assert check_function(lambda *xs: td.einsum(subscripts, *xs), inputs, lambda *a: want, order=0)
+    assert gradgradcheck(lambda *xs: td.einsum(subscripts, *xs), inputs)
+
+
+def test_third_derivatives(random: Any) -> None:
+    """<x, x, x> of a symmetric form: 6 times the form itself."""
+    x = random(3)
+    y = td.einsum("i,i,i->", x, x, x)
+    for want in (3 * x.numpy() ** 2, 6 * x.numpy(), np.full(3, 6.0)):
+        (y,) = td.grad(y.sum(), x, create_graph=True)
+        np.testing.assert_allclose(y.numpy(), want, rtol=1e-12)
+
+
+def test_spaces_mean_nothing(random: Any) -> None:
+    a, b = random(2, 3), random(3, 2, seed=1)
+    assert np.array_equal(td.einsum(" i j , jk -> i k", a, b).numpy(), td.einsum("ij,jk->ik", a, b).numpy())
+
+
+def test_one_tensor_twice(random: Any) -> None:
+    x = random(3, 3)
+    assert gradgradcheck(lambda x: td.einsum("ij,ji->i", x, x), x)
+    (dx,) = td.grad(td.einsum("ij,ij->", x, x), x)
+    np.testing.assert_allclose(dx.numpy(), 2 * x.numpy(), rtol=1e-14)
+
+
+def test_lengths_of_0() -> None:
+    assert td.einsum("ij,jk->ik", td.ones(2, 0), td.ones(0, 3)).numpy().tolist() == [[0.0] * 3] * 2
+    assert td.einsum("ij->i", td.ones(2, 0)).numpy().tolist() == [0.0, 0.0]
+    assert td.einsum("ii->i", td.ones(0, 0)).shape == (0,)
+
+
+def test_dtypes() -> None:
+    i = td.tensor([[1, 2], [3, 4]])
+    assert td.einsum("ij,jk", i, i).dtype == np.int64
+    assert td.einsum("ij,jk", i, i).numpy().tolist() == [[7, 10], [15, 22]]
+    assert td.einsum("ii", i).item() == 5
+    assert td.einsum("ij,j->i", i, td.ones(2)).dtype == np.float32
+    assert td.einsum("ij,j->i", i, td.ones(2, dtype="float64")).dtype == np.float64
+    with pytest.raises(TypeError, match=r"^einsum: float32 with float64; convert one with \.astype"):
+        td.einsum("i,i", td.ones(2), td.ones(2, dtype="float64"))
+
+
+@pytest.mark.parametrize("subscripts", ["ij->ji", "ij->ij", "ij->j", "ii->i"])
+def test_a_result_that_changes_does_not_spoil_the_graph_of_its_input(subscripts: str, random: Any) -> None:
+    """The result of one input may share its memory; then the graph of the input knows of the change."""
+    a = random(3, 3)
+    x = a * 1.0
+    square = (x * x).sum()
+    td.einsum(subscripts, x.detach()).data[...] = 0.0
+    try:
+        (da,) = td.grad(square, a)
+    except RuntimeError as error:
+        assert "changed in place" in str(error)
+    else:
+        np.testing.assert_allclose(da.numpy(), 2 * a.numpy(), rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("subscripts", "shapes", "sentence"),
+    [
+        ("i...->i", [(2, 3)], r"expected letters, commas and '->', got 'i\.\.\.->i'"),
+        ("i1", [(2, 3)], "expected letters, commas and '->', got 'i1'"),
+        ("i->i->i", [(2,)], "expected letters, commas and '->', got 'i->i->i'"),
+        ("ij->i,j", [(2, 3)], "expected letters, commas and '->', got 'ij->i,j'"),
+        ("ij,jk->ik", [(2, 3)], "'ij,jk->ik' names 2 inputs, got 1"),
+        ("ij", [(2, 3), (3,)], "'ij' names 1 inputs, got 2"),
+        ("ij", [], "'ij' names 1 inputs, got 0"),
+        ("ij,jk", [(2, 3), (3,)], r"'jk' of 'ij,jk' names 2 axes, got shape \(3,\)"),
+        ("ij,jk", [(2, 3), (4, 2)], "axis 'j' of 'ij,jk' has lengths 3 and 4"),
+        ("ii", [(2, 3)], "axis 'i' of 'ii' has lengths 2 and 3"),
+        ("ij,j", [(2, 3), (1,)], "axis 'j' of 'ij,j' has lengths 3 and 1"),
+        ("ij->ik", [(2, 3)], "the output 'ik' of 'ij->ik' must name letters of the inputs, once each"),
+        ("ij->ii", [(2, 3)], "the output 'ii' of 'ij->ii' must name letters of the inputs, once each"),
+    ],
+)
+def test_errors(subscripts: str, shapes: Any, sentence: str) -> None:
+    with pytest.raises(ValueError, match=f"^einsum: {sentence}"):
+        td.einsum(subscripts, *(td.ones(s) for s in shapes))
+
+
+@pytest.mark.parametrize("subscripts", ["ij->ji", "ii", "ij->"])
+def test_plain_arrays_are_an_error(subscripts: str) -> None:
+    with pytest.raises(TypeError, match=r"^einsum: expected tensors, got ndarray; wrap it with td\.tensor"):
+        td.einsum(subscripts, np.ones((2, 2)))  # type: ignore[arg-type]

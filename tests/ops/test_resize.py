@@ -1,0 +1,362 @@
+"""Images at another size: interpolation, adaptive pooling and unpooling, against loops and against PyTorch."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tinydl as td
+from tinydl.functional import adaptive_avg_pool2d, interpolate, max_pool2d, max_unpool2d
+from tinydl.ops import resize as ops
+from tinydl.testing import check_function, strategies
+
+TESTED = {"interpolate", "adaptive_avg_pool2d", "max_unpool2d"}
+FACTORS = (0.3, 0.5, 2 / 3, 0.99, 1, 1.1, 1.5, 2, 2.1, 2.5, 3, 3.7)
+
+
+def test_every_public_function_is_tested(public_functions: Any) -> None:
+    assert public_functions(ops) == TESTED
+
+
+def images(min_dims: int = 4, max_dims: int = 4) -> Any:
+    pixels = st.tuples(st.integers(1, 4), st.integers(1, 4))
+    lead = strategies.shapes(min_dims - 2, max_dims - 2, 0, 2)
+    return st.builds(lambda a, b: (*a, *b), lead, pixels)
+
+
+SIZES = st.tuples(st.integers(1, 6), st.integers(1, 6))
+
+
+# ---- interpolate
+
+
+def nearest(a: Any, size: tuple[int, int]) -> Any:
+    """Output i is where its place begins: pixel floor(i n / m), in integers."""
+    (h, w), (rows, cols) = a.shape[2:], size
+    out = np.zeros((*a.shape[:2], rows, cols))
+    for i, j in np.ndindex(rows, cols):
+        out[:, :, i, j] = a[:, :, i * h // rows, j * w // cols]
+    return out
+
+
+def bilinear(a: Any, size: tuple[int, int], align_corners: bool, factors: Any = None) -> Any:
+    """Each output is a place between pixel centres; pixels beyond the edge repeat it."""
+
+    def place(i: int, n: int, m: int, factor: float | None) -> float:
+        if align_corners:
+            return i * (n - 1) / (m - 1) if m > 1 else 0.0
+        step = n / m if factor is None or m == n else 1 / factor
+        return min(max((i + 0.5) * step - 0.5, 0.0), n - 1)
+
+    out = np.zeros((*a.shape[:2], *size))
+    factors = factors or (None, None)
+    for i, j in np.ndindex(*size):
+        y, x = (place(k, a.shape[2 + d], size[d], factors[d]) for d, k in enumerate((i, j)))
+        for u, v in np.ndindex(*a.shape[2:]):
+            out[:, :, i, j] += a[:, :, u, v] * max(0.0, 1 - abs(y - u)) * max(0.0, 1 - abs(x - v))
+    return out
+
+
+@given(data=st.data())
+def test_nearest(data: Any) -> None:
+    x, size = data.draw(strategies.tensors(images())), data.draw(SIZES)
+    assert check_function(lambda x: interpolate(x, size), [x], lambda a: nearest(a, size))
+
+
+@given(data=st.data())
+def test_bilinear(data: Any) -> None:
+    x, size, corners = data.draw(strategies.tensors(images())), data.draw(SIZES), data.draw(st.booleans())
+    assert check_function(
+        lambda x: interpolate(x, size, mode="bilinear", align_corners=corners),
+        [x],
+        lambda a: bilinear(a, size, corners),
+    )
+
+
+@given(data=st.data())
+def test_bilinear_by_factors(data: Any) -> None:
+    x = data.draw(strategies.tensors(images()))
+    factors = tuple(
+        data.draw(st.sampled_from([f for f in FACTORS if int(n * f) > 0])) for n in x.shape[2:]
+    )
+    size = tuple(math.floor(n * f) for n, f in zip(x.shape[2:], factors, strict=True))
+    assert check_function(
+        lambda x: interpolate(x, scale_factor=factors, mode="bilinear"),
+        [x],
+        lambda a: bilinear(a, size, False, factors),  # type: ignore[arg-type]
+    )
+
+
+@given(data=st.data())
+def test_interpolate_agrees_with_torch(data: Any, torch: Any, agrees_with_torch: Any) -> None:
+    shape = data.draw(images().filter(lambda s: 0 not in s))
+    x = data.draw(strategies.tensors(shape))
+    options: dict[str, Any] = {"mode": data.draw(st.sampled_from(("nearest", "bilinear")))}
+    if options["mode"] == "bilinear":
+        options["align_corners"] = data.draw(st.booleans())
+    if data.draw(st.booleans()):
+        options["size"] = data.draw(SIZES)
+    else:
+        options["scale_factor"] = tuple(
+            data.draw(st.sampled_from([f for f in FACTORS if int(n * f) > 0])) for n in shape[2:]
+        )
+    theirs = torch.nn.functional.interpolate
+    assert agrees_with_torch(lambda x: interpolate(x, **options), lambda a: theirs(a, **options), [x])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_nearest_chooses_torchs_pixels(dtype: str, torch: Any) -> None:
+    """All lengths up to 30 to all up to 60, and by factors: the rounding of floor(i n / m) is PyTorch's."""
+    for n in range(1, 31):
+        row = np.arange(n, dtype=dtype).reshape(1, 1, 1, n)
+        options: list[dict[str, Any]] = [{"size": (1, m)} for m in range(1, 61)]
+        options += [{"scale_factor": (1, f)} for f in FACTORS if int(n * f) > 0]
+        for option in options:
+            ours = interpolate(td.tensor(row), **option).numpy()
+            theirs = torch.nn.functional.interpolate(torch.tensor(row), **option).numpy()
+            assert np.array_equal(ours, theirs), (n, option)
+
+
+def test_nearest_repeats_pixels_and_one_number_is_for_both_axes() -> None:
+    x = td.tensor([[[[1.0, 2.0], [3.0, 4.0]]]])
+    want = [[1, 1, 2, 2], [1, 1, 2, 2], [3, 3, 4, 4], [3, 3, 4, 4]]
+    for out in (interpolate(x, 4), interpolate(x, (4, 4)), interpolate(x, scale_factor=2), interpolate(x, None, (2.0, 2))):
+        assert out.numpy()[0, 0].tolist() == want
+    assert interpolate(x, [2, 4]).numpy()[0, 0].tolist() == [[1, 1, 2, 2], [3, 3, 4, 4]]
+    assert interpolate(x, scale_factor=[1, 2.0]).numpy()[0, 0].tolist() == [[1, 1, 2, 2], [3, 3, 4, 4]]
+    assert interpolate(x, 1).numpy().tolist() == [[[[1.0]]]]
+
+
+def test_bilinear_by_hand() -> None:
+    x = td.tensor([[[[0.0, 4.0]]]])
+    assert interpolate(x, (1, 4), mode="bilinear").numpy()[0, 0, 0].tolist() == [0, 1, 3, 4]
+    corners = interpolate(x, (1, 5), mode="bilinear", align_corners=True)
+    assert corners.numpy()[0, 0, 0].tolist() == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("mode", ["nearest", "bilinear"])
+def test_the_same_size_is_the_same_image(mode: str, random: Any) -> None:
+    x = random(2, 3, 4, 5)
+    assert np.array_equal(interpolate(x, (4, 5), mode=mode).numpy(), x.numpy())
+    assert np.array_equal(interpolate(x, scale_factor=1.1, mode=mode).numpy(), x.numpy())
+    if mode == "bilinear":
+        assert np.array_equal(interpolate(x, (4, 5), mode=mode, align_corners=True).numpy(), x.numpy())
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"x": (2, 3, 4), "size": 2}, r"expected images \(N, C, H, W\) with pixels, got shape \(2, 3, 4\)"),
+        ({"x": (1, 1, 0, 4), "size": 2}, r"expected images .* with pixels, got shape \(1, 1, 0, 4\)"),
+        ({"size": 2, "mode": "cubic"}, "mode must be 'nearest' or 'bilinear', got 'cubic'"),
+        ({}, "give either size or scale_factor, got None and None"),
+        ({"size": 2, "scale_factor": 2}, "give either size or scale_factor, got 2 and 2"),
+        ({"size": 2, "align_corners": True}, "align_corners is for mode 'bilinear'"),
+        ({"size": 0}, "size must be 1 or more, got 0"),
+        ({"scale_factor": 0}, "scale_factor must be positive, one or two of them, got 0"),
+        ({"scale_factor": (2, -1.0)}, r"scale_factor must be positive, one or two of them, got \(2, -1\.0\)"),
+        ({"scale_factor": (2, 2, 2)}, "scale_factor must be positive, one or two of them"),
+        ({"scale_factor": 0.2}, r"scale_factor 0\.2 leaves nothing of images \(1, 1, 4, 4\)"),
+    ],
+)
+def test_interpolate_refuses(options: Any, sentence: str) -> None:
+    options = dict(options)
+    with pytest.raises(ValueError, match=f"^interpolate: {sentence}"):
+        interpolate(td.ones(options.pop("x", (1, 1, 4, 4))), **options)
+
+
+def test_sizes_are_integers() -> None:
+    for size in (2.0, (2, 2.5), (2, 2, 2)):
+        with pytest.raises(TypeError, match="^interpolate: size must be an integer or two of them, got"):
+            interpolate(td.ones(1, 1, 4, 4), size)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="^adaptive_avg_pool2d: output_size must be an integer or two of them, got"):
+        adaptive_avg_pool2d(td.ones(1, 1, 4, 4), (2, 2.5))  # type: ignore[arg-type]
+
+
+# ---- adaptive average pooling
+
+
+def adaptive(a: Any, size: tuple[int, int]) -> Any:
+    h, w = a.shape[-2:]
+    out = np.zeros((*a.shape[:-2], *size))
+    for i, j in np.ndindex(*size):
+        rows = [u for u in range(h) if u + 1 > i * h / size[0] and u < (i + 1) * h / size[0]]
+        cols = [v for v in range(w) if v + 1 > j * w / size[1] and v < (j + 1) * w / size[1]]
+        for u, v in itertools.product(rows, cols):
+            out[..., i, j] += a[..., u, v] / (len(rows) * len(cols))
+    return out
+
+
+@given(data=st.data())
+def test_adaptive_avg_pool2d(data: Any) -> None:
+    x, size = data.draw(strategies.tensors(images(3, 4))), data.draw(SIZES)
+    assert check_function(lambda x: adaptive_avg_pool2d(x, size), [x], lambda a: adaptive(a, size))
+
+
+@given(data=st.data())
+def test_adaptive_avg_pool2d_agrees_with_torch(data: Any, torch: Any, agrees_with_torch: Any) -> None:
+    x = data.draw(strategies.tensors(images(3, 4).filter(lambda s: 0 not in s)))
+    size = data.draw(st.none() | st.integers(1, 6) | st.tuples(*[st.none() | st.integers(1, 6)] * 2))
+    theirs = torch.nn.functional.adaptive_avg_pool2d
+    given_size = (None, None) if size is None else size
+    assert agrees_with_torch(lambda x: adaptive_avg_pool2d(x, size), lambda a: theirs(a, given_size), [x])
+
+
+def test_adaptive_windows_for_all_lengths(torch: Any) -> None:
+    for n, m in itertools.product(range(1, 13), range(1, 15)):
+        row = np.random.default_rng(0).normal(size=(1, 1, n))
+        ours = adaptive_avg_pool2d(td.tensor(row), (1, m)).numpy()
+        theirs = torch.nn.functional.adaptive_avg_pool2d(torch.tensor(row), (1, m)).numpy()
+        np.testing.assert_allclose(ours, theirs, rtol=1e-13, atol=1e-14)
+
+
+def test_adaptive_to_one_is_the_mean_and_none_keeps_a_length(random: Any) -> None:
+    x = random(2, 3, 4, 5)
+    np.testing.assert_allclose(adaptive_avg_pool2d(x, 1).numpy()[..., 0, 0], x.numpy().mean((2, 3)), rtol=1e-13)
+    assert np.array_equal(adaptive_avg_pool2d(x, None).numpy(), x.numpy())
+    out = adaptive_avg_pool2d(x, (None, 1))
+    np.testing.assert_allclose(out.numpy(), x.numpy().mean(3, keepdims=True), rtol=1e-13)
+    np.testing.assert_allclose(
+        adaptive_avg_pool2d(x, [2, None]).numpy(), x.numpy().reshape(2, 3, 2, 2, 5).mean(3), rtol=1e-13
+    )
+
+
+@pytest.mark.parametrize(
+    ("shape", "size", "sentence"),
+    [
+        ((4, 4), 2, r"expected images \(N, C, H, W\) or \(C, H, W\) with pixels, got shape \(4, 4\)"),
+        ((1, 1, 4, 0), 2, r"expected images .* with pixels, got shape \(1, 1, 4, 0\)"),
+        ((1, 4, 4), (2, 2, 2), r"expected one output size or two, got \(2, 2, 2\)"),
+        ((1, 4, 4), 0, r"output_size must be 1 or more, got \[0, 0\]"),
+    ],
+)
+def test_adaptive_avg_pool2d_refuses(shape: Any, size: Any, sentence: str) -> None:
+    with pytest.raises(ValueError, match=f"^adaptive_avg_pool2d: {sentence}"):
+        adaptive_avg_pool2d(td.ones(shape), size)
+
+
+def test_integers_give_float32() -> None:
+    x = td.tensor(np.arange(16).reshape(1, 1, 4, 4))
+    for out in (interpolate(x, 2), interpolate(x, 2, mode="bilinear"), adaptive_avg_pool2d(x, 2)):
+        assert out.dtype == np.float32
+    assert interpolate(x, 2).numpy()[0, 0].tolist() == [[0, 2], [8, 10]]
+    assert adaptive_avg_pool2d(x, 2).numpy()[0, 0].tolist() == [[2.5, 4.5], [10.5, 12.5]]
+
+
+# ---- unpooling
+
+
+@st.composite
+def pooled(draw: Any, overlapping: bool) -> tuple[Any, Any, dict[str, Any], tuple[int, int]]:
+    """Maxima, their places, the options of the pooling, and the size of the images."""
+    g = draw(strategies.pool_geometries())
+    options = {k: g.options[k] for k in ("kernel_size", "stride", "padding")}
+    if not overlapping:
+        options["stride"] = None
+    x = draw(strategies.tensors(g.input_shape, layout="contiguous"))
+    maxima, places = max_pool2d(x, return_indices=True, **options)
+    values = draw(strategies.tensors(maxima.shape))
+    return values, places, options, g.input_shape[-2:]
+
+
+@given(data=st.data())
+def test_max_unpool2d(data: Any) -> None:
+    x, places, options, size = data.draw(pooled(overlapping=True))
+
+    def loops(a: Any) -> Any:
+        out = np.zeros((*a.shape[:-2], *size))
+        for *lead, i, j in np.ndindex(a.shape):
+            row, col = divmod(int(places.numpy()[(*lead, i, j)]), size[1])
+            out[(*lead, row, col)] += a[(*lead, i, j)]
+        return out
+
+    assert check_function(lambda x: max_unpool2d(x, places, output_size=size, **options), [x], loops)
+
+
+@given(data=st.data())
+def test_max_unpool2d_agrees_with_torch(data: Any, torch: Any, agrees_with_torch: Any) -> None:
+    x, places, options, _ = data.draw(pooled(overlapping=False).filter(lambda found: found[0].size > 0))
+    kernel, border = options["kernel_size"], options["padding"]
+    covered = [n * k - 2 * p for n, k, p in zip(x.shape[-2:], kernel, border, strict=True)]
+    if places.numpy().max() < covered[0] * covered[1] and min(covered) > 0:
+        theirs = torch.nn.functional.max_unpool2d
+        assert agrees_with_torch(
+            lambda x: max_unpool2d(x, places, **options),
+            lambda a: theirs(a, torch.tensor(places.numpy()), **options),
+            [x],
+        )
+
+
+def test_max_unpool2d_by_hand() -> None:
+    x = td.tensor([[[[1.0, 5.0, 2.0, 0.0], [3.0, 4.0, 0.0, 9.0]]]])
+    maxima, places = max_pool2d(x, 2, return_indices=True)
+    want = [[0, 5, 0, 0], [0, 0, 0, 9]]
+    assert max_unpool2d(maxima, places, 2).numpy()[0, 0].tolist() == want
+    assert max_unpool2d(maxima, places, 2, 2, 0, (2, 4)).numpy()[0, 0].tolist() == want
+    assert max_unpool2d(maxima, places, 2, output_size=(1, 1, 2, 4)).numpy()[0, 0].tolist() == want
+    assert max_unpool2d(maxima[0], places[0], 2).numpy()[0].tolist() == want
+    small = td.tensor(places.numpy().astype(np.uint8))
+    assert max_unpool2d(maxima, small, 2).numpy()[0, 0].tolist() == want
+    assert max_unpool2d(td.tensor([[[[5, 9]]]]), places, 2).dtype == np.int64
+
+
+def test_max_unpool2d_sizes_are_those_that_the_windows_cover() -> None:
+    for n, k, s, p in itertools.product(range(1, 4), range(1, 4), range(1, 4), range(2)):
+        size = (n - 1) * s - 2 * p + k
+        if size > 0 and 2 * p <= k:
+            zeros = td.zeros(1, n, n, dtype="int64")
+            assert max_unpool2d(td.ones(1, n, n), zeros, k, s, p).shape == (1, size, size)
+
+
+def test_max_unpool2d_of_no_images() -> None:
+    zeros = td.zeros(0, 2, 3, 3, dtype="int64")
+    assert max_unpool2d(td.ones(0, 2, 3, 3), zeros, 2).shape == (0, 2, 6, 6)
+
+
+def test_places_that_windows_shared_are_added() -> None:
+    x = td.tensor(np.array([[[0.0, 7.0, 0.0]]]), requires_grad=True)
+    maxima, places = max_pool2d(x, (1, 2), 1, return_indices=True)
+    assert max_unpool2d(maxima, places, (1, 2), 1).numpy().tolist() == [[[0.0, 14.0, 0.0]]]
+
+
+def test_indices_may_be_changed_afterwards() -> None:
+    x, places = td.tensor(np.array([[[2.0, 3.0]]]), requires_grad=True), td.tensor([[[1, 2]]])
+    out = max_unpool2d(x, places, (1, 2))
+    places.data[...] = 0
+    (dx,) = td.grad(out, x, td.tensor(np.array([[[1.0, 10.0, 100.0, 1000.0]]])))
+    assert dx.numpy().tolist() == [[[10.0, 100.0]]]
+
+
+def test_max_unpool2d_refuses() -> None:
+    x, places = td.ones(1, 1, 2, 2), td.zeros(1, 1, 2, 2, dtype="int64")
+    for arguments, kind, sentence in [
+        ((x, places[0], 2), ValueError, r"expected \(N, C, H, W\) and indices of that shape, got \(1, 1, 2, 2\), \(1, 2, 2\)"),
+        ((x[0, 0], places[0, 0], 2), ValueError, r"expected \(N, C, H, W\) and indices of that shape, got \(2, 2\)"),
+        ((x, places + 16, 2), ValueError, "indices reach beyond an output of 4 x 4"),
+        ((x, places - 1, 2), ValueError, "indices reach beyond an output of 4 x 4"),
+        ((x, places + 8, 2, None, 0, (2, 4)), ValueError, "indices reach beyond an output of 2 x 4"),
+        ((x, places, 2, None, 2), ValueError, "indices reach beyond an output of 0 x 0"),
+        ((x, places, 0), ValueError, "kernel_size must be 1 or more, got 0"),
+        ((x, places, 2, 0), ValueError, "stride must be 1 or more, got 0"),
+        ((x, places, 2, 2, -1), ValueError, "padding must be 0 or more, got -1"),
+        ((x, places, 2, 2, 0, (0, 4)), ValueError, r"output_size must be 1 or more, got \(0, 4\)"),
+        ((x, places, 2, 2, 0, (4,)), TypeError, r"output_size must be an integer or two of them, got \(4,\)"),
+        ((x, places.astype("float32"), 2), TypeError, "expected an integer tensor of indices, got float32"),
+        ((x, np.zeros((1, 1, 2, 2), int), 2), TypeError, "expected an integer tensor of indices, got ndarray"),
+        ((np.ones((1, 1, 2, 2)), places, 2), TypeError, r"expected a tensor, got ndarray; wrap it with td\.tensor"),
+    ]:  # fmt: skip
+        with pytest.raises(kind, match=f"^max_unpool2d: {sentence}"):
+            max_unpool2d(*arguments)  # type: ignore[arg-type]
+
+
+def test_plain_arrays_are_an_error() -> None:
+    a = np.ones((1, 1, 4, 4))
+    for fn in (interpolate, adaptive_avg_pool2d):
+        with pytest.raises(TypeError, match=r"expected tensors, got a plain array; wrap it with td\.tensor"):
+            fn(a, 2)  # type: ignore[operator]
