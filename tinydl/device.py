@@ -38,6 +38,9 @@ class Device:
     def __hash__(self) -> int:
         return hash(self.name)
 
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        return get_device, (self.name,)  # a copied tensor is on the same device, not on a copy of it
+
     def asarray(self, host: np.ndarray[Any, Any]) -> Array:
         """A new array on this device with the values, dtype and strides of `host`."""
         return self.xp.array(host, order="K")

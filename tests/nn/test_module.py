@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import weakref
 from typing import Any
@@ -494,3 +495,21 @@ def test_a_parameter_takes_over_the_values() -> None:
     assert not isinstance(p * 2, nn.Parameter)
     with pytest.raises(TypeError, match="floating"):
         nn.Parameter(td.tensor([1, 2]))
+
+
+def test_a_plain_array_can_not_take_the_place_of_a_buffer() -> None:
+    module = nn.BatchNorm2d(2)
+    with pytest.raises(TypeError, match="running_mean is a buffer; assign a Tensor or None, got ndarray"):
+        module.running_mean = np.zeros(2, np.float32)
+    module.running_mean = td.zeros(2)
+    assert "running_mean" in module.state_dict()
+
+
+def test_a_deep_copy_is_a_network_of_its_own_on_the_same_device() -> None:
+    model = nn.Sequential(nn.Dense(2, 3), nn.Tanh())
+    twin = copy.deepcopy(model)
+    x = td.ones(1, 2)
+    assert (twin(x).numpy() == model(x).numpy()).all()
+    assert twin[0].weight.device is model[0].weight.device
+    twin[0].weight.data = np.zeros((3, 2), np.float32)
+    assert model[0].weight.numpy().any()

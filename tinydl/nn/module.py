@@ -70,6 +70,10 @@ class Module:
                         f"{type(self).__name__}.{name}: modules and parameters in a {type(value).__name__} "
                         "would not be trained; use nn.ModuleList or nn.Sequential, or an attribute for each"
                     )
+        if name in vars(self).get("_buffers", ()) and value is not None and not isinstance(value, Tensor):
+            raise TypeError(
+                f"{type(self).__name__}.{name} is a buffer; assign a Tensor or None, got {type(value).__name__}"
+            )
         object.__setattr__(self, name, value)
 
     # ---- the tree
