@@ -310,15 +310,15 @@ def test_v_must_fit() -> None:
             product(fn, X, (V, V))
         with pytest.raises(TypeError, match="expected tensors, got ndarray"):
             product(fn, X, V.numpy())
-        with pytest.raises(ValueError, match="expected a gradient of shape .*float64.*got .*float32"):
+        with pytest.raises(ValueError, match=r"expected a gradient of shape .*float64.*got .*float32"):
             product(fn, X, V.astype("float32"))
     with pytest.raises(ValueError, match=r"backward: expected a gradient of shape \(3,\)"):
         td.vjp(lambda x: x * 2, X, W)
     with pytest.raises(RuntimeError, match=r"a tensor of shape \(3,\) needs a gradient of its shape"):
         td.vjp(lambda x: x * 2, X)
-    with pytest.raises(ValueError, match="^vjp: expected v for 2 outputs, got 1"):
+    with pytest.raises(ValueError, match=r"^vjp: expected v for 2 outputs, got 1"):
         td.vjp(lambda x: (x, x), X, V)
-    with pytest.raises(ValueError, match="^vjp: expected v for 1 outputs, got 2"):
+    with pytest.raises(ValueError, match=r"^vjp: expected v for 1 outputs, got 2"):
         td.vjp(lambda x: x, X, (V, V))
 
 
@@ -327,14 +327,18 @@ def test_one_number_is_expected(name: str) -> None:
     def call(fn: Any) -> Any:
         return td.hvp(fn, X, V) if name == "hvp" else td.hessian(fn, X)
 
-    with pytest.raises(ValueError, match=rf"^{name}: expected a function with one number as output, got \(3,\)"):
+    with pytest.raises(
+        ValueError, match=rf"^{name}: expected a function with one number as output, got \(3,\)"
+    ):
         call(lambda x: x * 2)
     with pytest.raises(ValueError, match=f"^{name}: expected a function with one number as output, got 3.0"):
         call(lambda x: 3.0)
 
 
 def test_tensors_are_expected() -> None:
-    with pytest.raises(RuntimeError, match="^jacobian: expected a function with one tensor as output, got tuple"):
+    with pytest.raises(
+        RuntimeError, match=r"^jacobian: expected a function with one tensor as output, got tuple"
+    ):
         td.jacobian(lambda x: (x, x), X)
     with pytest.raises(TypeError, match="expected tensors, got float"):
         td.vjp(lambda x: 3.0, X)

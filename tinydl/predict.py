@@ -59,7 +59,9 @@ def as_digit(pixels: npt.NDArray[np.uint8], name: str = "picture") -> npt.NDArra
     alpha = pixels[..., 3:].astype(np.float32) / 255
     if alpha.min() < 1:  # ink on glass: lay it on a ground that it stands out from
         light = (rgb * alpha).sum() / max(3 * float(alpha.sum()), 1e-6) > 127
-        ground = _border(rgb) if np.median(_border(alpha)) > 0.5 else np.float32([0 if light else 255])
+        ground = (
+            _border(rgb) if np.median(_border(alpha)) > 0.5 else np.array([0 if light else 255], np.float32)
+        )
         rgb = rgb * alpha + np.median(ground, axis=0) * (1 - alpha)
     ink = np.sqrt(((rgb - _ground(rgb)) ** 2).mean(axis=-1))
     if ink.max() < 16:
@@ -74,7 +76,8 @@ def as_digit(pixels: npt.NDArray[np.uint8], name: str = "picture") -> npt.NDArra
     small = Image.fromarray(ink).resize(
         (size[1], size[0]), Image.Resampling.BOX if scale < 1 else Image.Resampling.BILINEAR
     )
-    strokes = np.asarray(small) / np.max(small)  # a thin pen writes as white as a thick one
+    strokes = np.asarray(small)
+    strokes = strokes / strokes.max()  # a thin pen writes as white as a thick one
     weights = strokes / strokes.sum()
     top = round(14 - float((weights.sum(1) * np.arange(size[0])).sum()))
     left = round(14 - float((weights.sum(0) * np.arange(size[1])).sum()))
@@ -102,7 +105,8 @@ def _ground(rgb: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
     far = np.abs(border - np.median(border, axis=0)).max(axis=-1)
     near = far <= 3 * np.median(far) + 8
     fit = np.linalg.lstsq(where[near], border[near], rcond=1e-4)[0]
-    return plane @ fit
+    ground: npt.NDArray[np.floating] = plane @ fit
+    return ground
 
 
 def bars(probabilities: npt.NDArray[np.float32], block: str = "█") -> str:

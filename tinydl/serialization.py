@@ -61,7 +61,8 @@ def load_with_metadata(
         try:
             header = _header(file)
             file.seek(0)
-            arrays = from_bytes(file.read())
+            loaded = from_bytes(file.read())
+            arrays = {name: loaded[name] for name in header if name in loaded}  # one order in every process
         except (SafetensorError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError,
                 RecursionError) as error:  # fmt: skip
             raise FileError(

@@ -65,10 +65,19 @@ def test_sizes_must_be_positive(sizes: tuple[int, int]) -> None:
 def test_errors() -> None:
     layer = nn.Embedding(5, 3)
     for wrong, got in (([0, 5], "0 to 5"), ([-1, 2], "-1 to 2")):
-        with pytest.raises(ValueError, match=rf"^Embedding\(5, 3\): expected integers in \[0, 4\], got {got}"):
+        with pytest.raises(
+            ValueError, match=rf"^Embedding\(5, 3\): expected integers in \[0, 4\], got {got}"
+        ):
             layer(td.tensor(wrong))
-    for x, name in ((td.ones(2), "float32"), (td.tensor([True]), "bool"), (np.zeros(2, int), "ndarray"), ([0], "list")):
-        with pytest.raises(TypeError, match=rf"^Embedding\(5, 3\): expected a tensor of integers, got {name}"):
+    for x, name in (
+        (td.ones(2), "float32"),
+        (td.tensor([True]), "bool"),
+        (np.zeros(2, int), "ndarray"),
+        ([0], "list"),
+    ):
+        with pytest.raises(
+            TypeError, match=rf"^Embedding\(5, 3\): expected a tensor of integers, got {name}"
+        ):
             layer(x)
 
 

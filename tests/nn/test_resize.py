@@ -32,8 +32,12 @@ CASES: list[tuple[str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("name", "options"), CASES, ids=str)
-def test_values_and_gradients_are_torchs(name: str, options: Any, torch: Any, agrees_with_torch: Any, random: Any) -> None:
-    assert agrees_with_torch(getattr(nn, name)(**options), getattr(torch.nn, name)(**options), [random(2, 3, 5, 4)])
+def test_values_and_gradients_are_torchs(
+    name: str, options: Any, torch: Any, agrees_with_torch: Any, random: Any
+) -> None:
+    assert agrees_with_torch(
+        getattr(nn, name)(**options), getattr(torch.nn, name)(**options), [random(2, 3, 5, 4)]
+    )
 
 
 @pytest.mark.parametrize("name", sorted(TESTED))
@@ -44,7 +48,9 @@ def test_option_names_and_their_order_are_torchs(name: str, torch: Any) -> None:
 
 
 def test_errors_name_the_layer() -> None:
-    with pytest.raises(ValueError, match=r"^Upsample\(scale_factor=2, mode='nearest'\): expected images \(N, C, H, W\)"):
+    with pytest.raises(
+        ValueError, match=r"^Upsample\(scale_factor=2, mode='nearest'\): expected images \(N, C, H, W\)"
+    ):
         nn.Upsample(scale_factor=2)(td.ones(3, 4, 4))
     with pytest.raises(ValueError, match=r"^AdaptiveAvgPool2d\(2\): expected images"):
         nn.AdaptiveAvgPool2d(2)(td.ones(4, 4))

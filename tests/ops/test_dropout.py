@@ -24,7 +24,9 @@ def test_every_public_function_is_tested(public_functions: Any) -> None:
 def expected(a: Any, p: float, seed: int) -> Any:
     """Element by element, from the generator's numbers in logical order."""
     drawn = td.Generator(seed).random(a.shape).reshape(-1)
-    kept = [0.0 if u < np.float32(p) else float(v) / (1 - p) for u, v in zip(drawn, a.reshape(-1), strict=True)]
+    kept = [
+        0.0 if u < np.float32(p) else float(v) / (1 - p) for u, v in zip(drawn, a.reshape(-1), strict=True)
+    ]
     return np.array(kept).reshape(a.shape)
 
 

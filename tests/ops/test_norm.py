@@ -155,10 +155,14 @@ def test_running_values_change_in_place_with_the_unbiased_variance() -> None:
     arrays = mean.data, var.data
     batch_norm(x, mean, var, training=True, momentum=0.25)
     assert mean.numpy().tolist() == [0.75 * 1 + 0.25 * 3, 0.75 * 2 + 0.25 * 1]
-    assert var.numpy().tolist() == [0.75 * 1 + 0.25 * 7, 0.75 * 4 + 0.25 * 3]  # (4 + 1 + 9) / 2, (1 + 1 + 4) / 2
+    assert var.numpy().tolist() == [
+        0.75 * 1 + 0.25 * 7,
+        0.75 * 4 + 0.25 * 3,
+    ]  # (4 + 1 + 9) / 2, (1 + 1 + 4) / 2
     assert np.shares_memory(mean.data, arrays[0])
     assert np.shares_memory(var.data, arrays[1])
-    assert not (mean.requires_grad or var.requires_grad)
+    assert not mean.requires_grad
+    assert not var.requires_grad
 
 
 def test_the_output_has_the_biased_variance() -> None:
@@ -194,7 +198,9 @@ def test_running_values_may_be_none(kept: str, random: Any) -> None:
     if var is not None:
         np.testing.assert_allclose(var.numpy(), x.numpy().var(0, ddof=1), rtol=1e-14)
     if kept != "none":
-        with pytest.raises(ValueError, match="^batch_norm: without training it needs running_mean and running_var"):
+        with pytest.raises(
+            ValueError, match=r"^batch_norm: without training it needs running_mean and running_var"
+        ):
             batch_norm(x, mean, var)
 
 
@@ -228,8 +234,12 @@ def test_running_values_that_change_do_not_spoil_an_older_graph(random: Any) -> 
 
 def test_a_refused_batch_leaves_the_running_values() -> None:
     x, mean, var = td.ones(4, 2), td.zeros(2), td.ones(2)
-    for arguments in ((x[:1], mean, var), (x, mean, var, td.ones(2, dtype="float64")), (x, mean, var, td.ones(3))):
-        with pytest.raises((ValueError, TypeError), match="^batch_norm: "):
+    for arguments in (
+        (x[:1], mean, var),
+        (x, mean, var, td.ones(2, dtype="float64")),
+        (x, mean, var, td.ones(3)),
+    ):
+        with pytest.raises((ValueError, TypeError), match=r"^batch_norm: "):
             batch_norm(*arguments, training=True)  # type: ignore[arg-type]
     assert mean.numpy().tolist() == [0.0, 0.0]
     assert var.numpy().tolist() == [1.0, 1.0]
@@ -260,7 +270,9 @@ def test_batch_norm_refuses_mixed_dtypes(name: str) -> None:
     parts = {n: td.ones(3) for n in ("running_mean", "running_var", "weight", "bias")}
     parts[name] = td.ones(3, dtype="float64")
     for training in (False, True):
-        with pytest.raises(TypeError, match=rf"^batch_norm: {name} is float64, the input float32; convert one with"):
+        with pytest.raises(
+            TypeError, match=rf"^batch_norm: {name} is float64, the input float32; convert one with"
+        ):
             batch_norm(td.ones(4, 3), **parts, training=training)
 
 
@@ -295,9 +307,7 @@ def test_layer_norm_agrees_with_torch(data: Any, torch: Any, agrees_with_torch: 
         return fn(x, tuple(x.shape[-axes:]), weight, bias, eps)
 
     theirs = torch.nn.functional.layer_norm
-    assert agrees_with_torch(
-        lambda *v: apply(layer_norm, v), lambda *v: apply(theirs, v), inputs, tol=1e-9
-    )
+    assert agrees_with_torch(lambda *v: apply(layer_norm, v), lambda *v: apply(theirs, v), inputs, tol=1e-9)
 
 
 def test_layer_norm_takes_one_length_or_several(random: Any) -> None:

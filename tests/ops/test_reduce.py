@@ -266,3 +266,13 @@ def test_sums_and_products_of_nothing() -> None:
     assert td.ones(3, 0).prod(axis=1).numpy().tolist() == [1.0] * 3
     assert td.ones(0).prod().item() == 1.0
     assert td.ones(0).cumsum().shape == (0,)
+
+
+def test_the_gradient_of_std_is_0_where_all_values_are_equal() -> None:
+    x = td.tensor([[1.0, 1.0, 1.0], [1.0, 2.0, 3.0]], requires_grad=True, dtype="float64")
+    out = td.std(x, axis=1)
+    assert out.numpy()[0] == 0
+    out.backward(td.tensor([2.0, 3.0], dtype="float64"))
+    assert x.grad is not None
+    assert (x.grad.numpy()[0] == 0).all()
+    np.testing.assert_allclose(x.grad.numpy()[1], 3 * np.array([-1, 0, 1]) / (3 * np.sqrt(2 / 3)))

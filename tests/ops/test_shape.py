@@ -323,3 +323,10 @@ def test_what_is_no_tensor() -> None:
     ):
         with pytest.raises(TypeError, match="expected tensors, got a plain array"):
             wrong()
+
+
+@pytest.mark.parametrize("join", [td.cat, td.stack])
+@pytest.mark.parametrize("strange", [1.0, [1.0], None])
+def test_joining_what_is_no_tensor_is_refused_by_name(join: Any, strange: Any) -> None:
+    with pytest.raises(TypeError, match=f"{join.__name__}: expected tensors, got {type(strange).__name__}"):
+        join([td.ones(1), strange])

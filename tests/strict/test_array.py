@@ -108,14 +108,26 @@ NUMBERS = [2, 2.5, True, np.float32(2.0), np.float64(2.0), np.int64(2)]
 @pytest.mark.parametrize("number", NUMBERS, ids=lambda n: type(n).__name__)
 def test_numbers_pass(number: Any) -> None:
     x = there(HOST)
-    for ours, theirs in ((x * number, HOST * number), (number - x, number - HOST), (x > number, number < HOST)):
+    for ours, theirs in (
+        (x * number, HOST * number),
+        (number - x, number - HOST),
+        (x > number, number < HOST),
+    ):
         assert ours.dtype == theirs.dtype
         assert np.array_equal(strict.to_host(ours), theirs)
 
 
 def test_its_names_are_cupys() -> None:
     x = there(HOST)
-    for name in ("resize", "setflags", "__imatmul__", "__contains__", "__index__", "__array_interface__", "ctypes"):
+    for name in (
+        "resize",
+        "setflags",
+        "__imatmul__",
+        "__contains__",
+        "__index__",
+        "__array_interface__",
+        "ctypes",
+    ):
         with pytest.raises(AttributeError, match="CuPy"):
             getattr(x, name)
     special = {n for n in manifest.sections()["ndarray"] if n.startswith("__")} - NOT_HERE
@@ -124,8 +136,19 @@ def test_its_names_are_cupys() -> None:
     assert own <= set(manifest.sections()["ndarray"]), "a method that CuPy has not"
 
 
-NOT_HERE = {"__cuda_array_interface__", "__dlpack__", "__dlpack_device__", "__div__", "__idiv__", "__hex__", "__oct__",
-            "__bytes__", "__delitem__", "__array_finalize__", "__class_getitem__"}  # fmt: skip
+NOT_HERE = {
+    "__cuda_array_interface__",
+    "__dlpack__",
+    "__dlpack_device__",
+    "__div__",
+    "__idiv__",
+    "__hex__",
+    "__oct__",
+    "__bytes__",
+    "__delitem__",
+    "__array_finalize__",
+    "__class_getitem__",
+}
 
 
 @pytest.mark.parametrize(
@@ -220,7 +243,9 @@ def test_results_are_in_c_order_and_sum_as_numpys() -> None:
     assert y.strides == np.zeros(y.shape, np.float32).strides
     for axis in ((0, 2, 3), 1, None):
         assert strict.to_host(y.sum(axis=axis)).tobytes() == z.sum(axis=axis).tobytes()
-    assert strict.to_host(y[1:, :, ::-1].sum(axis=(0, 2))).tobytes() == z[1:, :, ::-1].sum(axis=(0, 2)).tobytes()
+    assert (
+        strict.to_host(y[1:, :, ::-1].sum(axis=(0, 2))).tobytes() == z[1:, :, ::-1].sum(axis=(0, 2)).tobytes()
+    )
 
 
 def test_views_share_memory_as_cupys_do() -> None:

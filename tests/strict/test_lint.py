@@ -15,19 +15,35 @@ import tinydl
 from tinydl.strict import manifest
 
 ROOT = Path(tinydl.__file__).parent
+TOP = ("autograd.py", "calculus.py", "creation.py", "functional.py", "losses.py", "op.py", "operators.py")
 FILES = sorted(
     path.relative_to(ROOT).as_posix()
     for folder in ("ops", "optim", "nn", "kernels", ".")
     for path in (ROOT / folder).glob("*.py")
-    if folder != "." or path.name in ("losses.py", "functional.py", "calculus.py", "autograd.py", "op.py", "creation.py")
+    if folder != "."
+    or path.name in ("losses.py", "functional.py", "calculus.py", "autograd.py", "op.py", "creation.py")
     if not (folder == "kernels" and path.name != "reference.py")  # cpu.py is NumPy's
 )
 
 # What may be taken from NumPy anywhere: dtypes and types.
-TYPES = {"dtype", "generic", "integer", "floating", "ndarray", "float32", "float64", "int64", "bool_", "complex128"}
+TYPES = {
+    "dtype",
+    "generic",
+    "integer",
+    "floating",
+    "ndarray",
+    "float32",
+    "float64",
+    "int64",
+    "bool_",
+    "complex128",
+}
 # And where else, and why that is on the host.
 NUMPY: dict[tuple[str, str], str] = {
-    ("ops/resize.py", "*"): "the matrices of an interpolation are made on the host, and uploaded through tensor()",
+    (
+        "ops/resize.py",
+        "*",
+    ): "the matrices of an interpolation are made on the host, and uploaded through tensor()",
     ("optim/optimizer.py", "array"): "state dicts hold NumPy arrays",
     ("optim/optimizer.py", "asarray"): "loading a state dict: uploaded through Device.asarray",
     ("optim/optimizer.py", "shape"): "the shapes in a state dict",
@@ -60,7 +76,11 @@ def problems(name: str, source: str) -> Iterator[str]:
     parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
     for node in ast.walk(tree):
         place = f"{name}:{getattr(node, 'lineno', 0)}"
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in ("np", "numpy"):
+        if (
+            isinstance(node, ast.Attribute)
+            and isinstance(node.value, ast.Name)
+            and node.value.id in ("np", "numpy")
+        ):
             allowed = node.attr in TYPES or (name, node.attr) in NUMPY or (name, "*") in NUMPY
             if not allowed:
                 yield f"{place}: np.{node.attr} where device.xp is due"
@@ -68,10 +88,19 @@ def problems(name: str, source: str) -> Iterator[str]:
             yield from _xp(place, node, parents.get(node))
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
             for target in node.targets:
-                if isinstance(target, ast.Name) and target.id == "ufunc" and node.value.value not in manifest.sections()["cupy"]:
+                if (
+                    isinstance(target, ast.Name)
+                    and target.id == "ufunc"
+                    and node.value.value not in manifest.sections()["cupy"]
+                ):
                     yield f"{place}: CuPy has no ufunc {node.value.value!r}"
         function = _function(node, parents)  # constructors take options, Python numbers
-        if isinstance(node, ast.Call) and _waits(node) and (name, function) not in WAITING and function != "__init__":
+        if (
+            isinstance(node, ast.Call)
+            and _waits(node)
+            and (name, function) not in WAITING
+            and function != "__init__"
+        ):
             yield f"{place}: {ast.unparse(node)[:60]} waits for the device"
 
 
@@ -84,7 +113,9 @@ def _xp(place: str, node: ast.Attribute, parent: ast.AST | None) -> Iterator[str
     if not (isinstance(parent, ast.Call) and parent.func is node):
         return
     keywords = [k.arg for k in parent.keywords if k.arg is not None]
-    known = ["out", "dtype", "casting"] if kind == "ufunc" else list(manifest.signature(parameters).parameters)
+    known = (
+        ["out", "dtype", "casting"] if kind == "ufunc" else list(manifest.signature(parameters).parameters)
+    )
     if "kwargs" not in known:
         yield from (f"{place}: CuPy's {node.attr} has no parameter {k!r}" for k in keywords if k not in known)
     if node.attr in NAMED_DTYPE and "dtype" not in keywords:
@@ -92,7 +123,9 @@ def _xp(place: str, node: ast.Attribute, parent: ast.AST | None) -> Iterator[str
 
 
 def _is_xp(node: ast.AST) -> bool:
-    return (isinstance(node, ast.Name) and node.id == "xp") or (isinstance(node, ast.Attribute) and node.attr == "xp")
+    return (isinstance(node, ast.Name) and node.id == "xp") or (
+        isinstance(node, ast.Attribute) and node.attr == "xp"
+    )
 
 
 def _waits(node: ast.Call) -> bool:
@@ -104,7 +137,9 @@ def _waits(node: ast.Call) -> bool:
         constant = isinstance(node.args[0], ast.Constant)
         if node.func.id == "float":
             return not constant
-        return "_data" in inside or any(f".{method}(" in inside for method in ("max", "min", "sum", "all", "any"))
+        return "_data" in inside or any(
+            f".{method}(" in inside for method in ("max", "min", "sum", "all", "any")
+        )
     return False
 
 
@@ -148,7 +183,8 @@ def test_planted_slips_are_found(line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["np.float32", "xp.exp(x)", "xp.zeros(3, dtype=x.dtype)", "float('inf')", "int(n)", "x.sum(axis=0)"]
+    "line",
+    ["np.float32", "xp.exp(x)", "xp.zeros(3, dtype=x.dtype)", "float('inf')", "int(n)", "x.sum(axis=0)"],
 )
 def test_what_is_right_passes(line: str) -> None:
     assert not list(problems("ops/planted.py", line))

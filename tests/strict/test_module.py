@@ -26,8 +26,23 @@ X = there(HOST)
 
 # CuPy computes the first group on the host and returns a NumPy value; of the others some raise, some copy.
 HOST_ARRAYS: dict[str, Callable[[], Any]] = {
-    **{f"xp.{name}(host)": lambda name=name: getattr(xp, name)(HOST)
-       for name in ("sum", "mean", "max", "std", "var", "transpose", "ravel", "squeeze", "argmax", "cumsum", "any", "exp")},
+    **{
+        f"xp.{name}(host)": lambda name=name: getattr(xp, name)(HOST)
+        for name in (
+            "sum",
+            "mean",
+            "max",
+            "std",
+            "var",
+            "transpose",
+            "ravel",
+            "squeeze",
+            "argmax",
+            "cumsum",
+            "any",
+            "exp",
+        )
+    },
     "xp.clip(host)": lambda: xp.clip(HOST, 0, 1),
     "xp.reshape(host)": lambda: xp.reshape(HOST, (3, 2)),
     "xp.take(host, x)": lambda: xp.take(HOST, there([0])),
@@ -49,7 +64,7 @@ HOST_ARRAYS: dict[str, Callable[[], Any]] = {
     "xp.add(list, x)": lambda: xp.add([1, 2, 3], X),
     "xp.linalg.norm(host)": lambda: xp.linalg.norm(HOST),
     "sliding_window_view(host)": lambda: xp.lib.stride_tricks.sliding_window_view(HOST, 2, 1),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("what", HOST_ARRAYS)
@@ -59,7 +74,18 @@ def test_host_arrays_are_refused(what: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["einsum_path", "vecdot", "block", "insert", "nditer", "errstate", "geomspace", "frompyfunc", "longdouble"]
+    "name",
+    [
+        "einsum_path",
+        "vecdot",
+        "block",
+        "insert",
+        "nditer",
+        "errstate",
+        "geomspace",
+        "frompyfunc",
+        "longdouble",
+    ],
 )
 def test_names_that_cupy_lacks_are_refused(name: str) -> None:
     assert hasattr(np, name)
@@ -74,16 +100,24 @@ def test_names_that_only_a_gpu_can_have_say_so(name: str) -> None:
 
 
 PARAMETERS: dict[str, Callable[[], Any]] = {
-    "sum(where=)": lambda: xp.sum(X, where=X > 0), "sum(initial=)": lambda: xp.sum(X, initial=1.0),
-    "max(initial=)": lambda: xp.max(X, initial=0.0), "var(correction=)": lambda: xp.var(X, correction=1),
-    "std(mean=)": lambda: xp.std(X, mean=X), "clip(min=)": lambda: xp.clip(X, min=0.0),
-    "sort(stable=)": lambda: xp.sort(X, stable=True), "zeros(device=)": lambda: xp.zeros(3, device="cpu"),
-    "zeros(like=)": lambda: xp.zeros(3, like=X), "add(where=)": lambda: xp.add(X, X, where=X > 0),
-    "exp(order=)": lambda: xp.exp(X, order="K"), "einsum(out=)": lambda: xp.einsum("ij->i", X, out=X[:, 0]),
-    "einsum(order=)": lambda: xp.einsum("ij->i", X, order="C"), "broadcast_to(subok=)": lambda: xp.broadcast_to(X, (2, 3), subok=True),
+    "sum(where=)": lambda: xp.sum(X, where=X > 0),
+    "sum(initial=)": lambda: xp.sum(X, initial=1.0),
+    "max(initial=)": lambda: xp.max(X, initial=0.0),
+    "var(correction=)": lambda: xp.var(X, correction=1),
+    "std(mean=)": lambda: xp.std(X, mean=X),
+    "clip(min=)": lambda: xp.clip(X, min=0.0),
+    "sort(stable=)": lambda: xp.sort(X, stable=True),
+    "zeros(device=)": lambda: xp.zeros(3, device="cpu"),
+    "zeros(like=)": lambda: xp.zeros(3, like=X),
+    "add(where=)": lambda: xp.add(X, X, where=X > 0),
+    "exp(order=)": lambda: xp.exp(X, order="K"),
+    "einsum(out=)": lambda: xp.einsum("ij->i", X, out=X[:, 0]),
+    "einsum(order=)": lambda: xp.einsum("ij->i", X, order="C"),
+    "broadcast_to(subok=)": lambda: xp.broadcast_to(X, (2, 3), subok=True),
     "as_strided(writeable=)": lambda: xp.lib.stride_tricks.as_strided(X, writeable=False),
-    "concatenate(arrays=)": lambda: xp.concatenate(arrays=[X, X]), "reduce(initial=)": lambda: xp.add.reduce(X, initial=0.0),
-}  # fmt: skip
+    "concatenate(arrays=)": lambda: xp.concatenate(arrays=[X, X]),
+    "reduce(initial=)": lambda: xp.add.reduce(X, initial=0.0),
+}
 
 
 @pytest.mark.parametrize("what", PARAMETERS)
@@ -104,7 +138,11 @@ def test_ufunc_methods_are_cupys() -> None:
     assert xp.add.reduce(X, axis=1).tolist() == [3.0, 12.0]
     assert xp.multiply.accumulate(X, axis=1)[1].tolist() == [3.0, 12.0, 60.0]
     assert xp.subtract.outer(X[0], X[0]).shape == (3, 3)
-    for call in (lambda: xp.maximum.reduce(X), lambda: xp.maximum.accumulate(X), lambda: xp.multiply.reduceat(X, X)):
+    for call in (
+        lambda: xp.maximum.reduce(X),
+        lambda: xp.maximum.accumulate(X),
+        lambda: xp.multiply.reduceat(X, X),
+    ):
         with pytest.raises(NotImplementedError, match="CuPy has"):
             call()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,7 +33,10 @@ def read_picture(path: str | os.PathLike[str]) -> npt.NDArray[np.uint8]:
 
     name = os.fspath(path)
     with Path(path).open("rb") as file:
-        if os.fstat(file.fileno()).st_size > MAX_BYTES or len(data := file.read(MAX_BYTES + 1)) > MAX_BYTES:
+        about = os.fstat(file.fileno())
+        # read(n) takes n bytes of memory however short the file is, so only what may have no end is asked so
+        most = -1 if stat.S_ISREG(about.st_mode) else MAX_BYTES + 1
+        if about.st_size > MAX_BYTES or len(data := file.read(most)) > MAX_BYTES:
             raise DataError(f"{name}: larger than {MAX_BYTES // 1_000_000} MB; give a smaller picture")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # damaged EXIF data and the like do not matter here

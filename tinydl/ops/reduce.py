@@ -11,7 +11,7 @@ from tinydl.device import Array
 from tinydl.errors import ShapeError
 from tinydl.op import Op
 from tinydl.operators import Axis
-from tinydl.ops.arithmetic import exp, sqrt
+from tinydl.ops.arithmetic import exp, sqrt, where
 from tinydl.ops.cast import astype
 from tinydl.ops.shape import broadcast_to, flip, normalize_axes, reshape, transpose
 from tinydl.tensor import Tensor
@@ -185,8 +185,10 @@ def var(x: Tensor, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> 
 
 
 def std(x: Tensor, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Tensor:
-    """The standard deviation over the axes, the square root of `var`."""
-    return sqrt(var(x, axis, ddof, keepdims))
+    """The standard deviation over the axes, the square root of `var`; where it is 0 the gradient is 0."""
+    variance = var(x, axis, ddof, keepdims)
+    constant = variance == 0
+    return where(constant, 0.0, sqrt(where(constant, 1.0, variance)))
 
 
 def max(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:

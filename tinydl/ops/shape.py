@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tinydl.device import Array
-from tinydl.errors import ShapeError
+from tinydl.errors import DTypeError, ShapeError
 from tinydl.op import Op
 from tinydl.operators import Axis
 from tinydl.ops.index import GetItem, getitem
@@ -198,11 +198,15 @@ def cat(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
     """The tensors one after the other along an existing axis; their other lengths must agree."""
     if len(tensors) == 0:
         raise ShapeError("cat", "expected one tensor or more, got none")
+    if strange := [type(x).__name__ for x in tensors if not hasattr(x, "ndim")]:
+        raise DTypeError("cat", f"expected tensors, got {strange[0]}")
     return Cat(axis)(*tensors)  # type: ignore[no-any-return]
 
 
 def stack(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
     """The tensors, all of one shape, side by side along a new axis."""
+    if strange := [type(x).__name__ for x in tensors if not hasattr(x, "ndim")]:
+        raise DTypeError("stack", f"expected tensors, got {strange[0]}")
     if len({x.shape for x in tensors}) != 1:
         raise ShapeError("stack", f"expected tensors of one shape, got {[x.shape for x in tensors]}")
     (axis,) = normalize_axes("stack", axis, tensors[0].ndim + 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,7 +34,7 @@ class Settings:
     build: Callable[[Generator], Module]
     prepare: Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]  # pixels to inputs
     max_lr: float
-    transform: Transform | None = None  # augmentation
+    transforms: Mapping[str, Transform]  # augmentation, by the name of the data
 
     def trainer(self, train: DataLoader, epochs: int, generator: Generator, **options: Any) -> Trainer:
         """The network with its loss, optimiser and schedule, ready for `fit(train, epochs=epochs)`."""
@@ -69,7 +69,11 @@ def classify(options: Options, settings: Settings) -> Result:
         x, y, fractions=(0.9, 0.1, 0.0), stratify=y, generator=generator.fork()
     )
     loader = DataLoader(
-        train, options.batch_size, shuffle=True, generator=generator.fork(), transform=settings.transform
+        train,
+        options.batch_size,
+        shuffle=True,
+        generator=generator.fork(),
+        transform=settings.transforms.get(options.data),
     )
     trainer = settings.trainer(
         loader,

@@ -25,7 +25,7 @@ SETTINGS = Settings(
     build=lambda generator: LeNet5(generator=generator),
     prepare=images,
     max_lr=5e-3,
-    transform=RandomAffine(degrees=10, translate=2, scale=0.1, shear=8),
+    transforms={"mnist": RandomAffine(degrees=10, translate=2, scale=0.1, shear=8)},
 )
 
 

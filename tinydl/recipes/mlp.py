@@ -15,7 +15,7 @@ SETTINGS = Settings(
     build=lambda generator: MLP((784, 256, 128, 10), generator=generator),
     prepare=to_float,
     max_lr=3e-3,
-    transform=RandomAffine(degrees=10, translate=2, scale=0.1, shear=8),
+    transforms={"mnist": RandomAffine(degrees=10, translate=2, scale=0.1, shear=8)},
 )
 
 

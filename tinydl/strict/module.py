@@ -26,7 +26,7 @@ _LAYOUT = {
     "permute_dims", "matrix_transpose", "moveaxis", "rollaxis", "swapaxes", "squeeze", "expand_dims", "broadcast_to",
     "broadcast_arrays", "atleast_1d", "atleast_2d", "atleast_3d", "split", "array_split", "hsplit", "vsplit", "dsplit",
     "flip", "fliplr", "flipud", "rot90", "diagonal", "real", "imag", "as_strided", "sliding_window_view",
-    "real_if_close", "diag",
+    "real_if_close", "diag", "einsum",
 }  # fmt: skip
 _SYNCING = {
     "nonzero", "flatnonzero", "argwhere", "unique", "unique_all", "unique_counts", "unique_inverse", "unique_values",
