@@ -25,7 +25,9 @@ def test_batches_keep_rows_together_and_the_last_one_is_smaller():
 def test_shuffling_gives_every_row_once_in_a_new_order_each_pass():
     x = np.arange(100)
     loader = DataLoader((x, x * 2), batch_size=7, shuffle=True, generator=3)
-    passes = [np.concatenate([a.numpy() for a, b in loader if (b.numpy() == 2 * a.numpy()).all()]) for _ in (1, 2)]
+    passes = [
+        np.concatenate([a.numpy() for a, b in loader if (b.numpy() == 2 * a.numpy()).all()]) for _ in (1, 2)
+    ]
     for order in passes:
         assert sorted(order) == list(range(100))
         assert list(order) != list(range(100))
@@ -45,9 +47,7 @@ def test_a_transform_changes_the_inputs_only_and_draws_from_the_loaders_generato
     def noise(inputs, generator):
         return inputs + generator.random(inputs.shape)
 
-    one, two = (
-        [b for b in DataLoader((x, y), 2, generator=5, transform=noise)] for _ in range(2)
-    )
+    one, two = (list(DataLoader((x, y), 2, generator=5, transform=noise)) for _ in range(2))
     for (a, t), (b, _) in zip(one, two, strict=True):
         assert (a.numpy() > 0).any()
         assert (a.numpy() == b.numpy()).all()

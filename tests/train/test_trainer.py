@@ -95,7 +95,7 @@ def test_measures_are_means_over_rows_and_not_over_batches():
 
 
 def test_evaluation_and_prediction_record_nothing_and_restore_the_mode():
-    trainer, train, validation = make()
+    trainer, _, validation = make()
     trainer.model.train()
     values = trainer.evaluate(validation)
     assert trainer.model.training
