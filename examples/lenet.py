@@ -1,6 +1,6 @@
 """LeNet-5 from layers, trained on real digits by a loop that fits on one screen.
 
-    python examples/lenet.py
+python examples/lenet.py
 """
 
 import numpy as np

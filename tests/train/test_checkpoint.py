@@ -19,7 +19,9 @@ def trainer(width=3, optimizer=optim.Adam, schedule=None):
 
 
 def loader():
-    return DataLoader((np.ones((4, 2), np.float32), np.ones((4, 1), np.float32)), 2, shuffle=True, generator=0)
+    return DataLoader(
+        (np.ones((4, 2), np.float32), np.ones((4, 1), np.float32)), 2, shuffle=True, generator=0
+    )
 
 
 def test_one_safetensors_file_holds_everything(tmp_path):
