@@ -43,8 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _sentence(error: Exception) -> str:
     if isinstance(error, KeyError) and error.args:  # str() would put it in quotes
         return str(error.args[0])
-    if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        return f"{error.filename2 or error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and error.strerror:
+        name = error.filename2 or error.filename
+        return f"{name}: {error.strerror}" if name else error.strerror
     return str(error) or ("not enough memory" if isinstance(error, MemoryError) else type(error).__name__)
 
 
@@ -79,11 +80,11 @@ def _train(asked: argparse.Namespace) -> int:
         resume=asked.resume,
         progress=not asked.quiet and sys.stderr is not None,
     )
-    options.out.mkdir(parents=True, exist_ok=True)
-    if not os.access(options.out, os.W_OK):  # say so before an epoch has passed
-        raise PermissionError(f"{options.out}: this folder can't be written to")
     before = _stamp(options.checkpoint)
     try:
+        options.out.mkdir(parents=True, exist_ok=True)
+        if not os.access(options.out, os.W_OK):  # say so before an epoch has passed
+            raise PermissionError(f"{options.out}: this folder can't be written to")
         metrics = recipe.run(options)
     except KeyboardInterrupt:
         if not options.resume and _stamp(options.checkpoint) == before:

@@ -39,7 +39,15 @@ def save(
         if not isinstance(array, np.ndarray | np.generic):
             raise TypeError(f"save: {name!r} must be a Tensor or a NumPy array, got {type(array).__name__}")
         host[name] = np.asarray(array, order="C")
-    write_atomically(path, to_bytes(host, dict(metadata) if metadata else None))
+    write_atomically(path, _with_metadata(to_bytes(host), metadata) if metadata else to_bytes(host))
+
+
+def _with_metadata(data: bytes, metadata: Mapping[str, str]) -> bytes:
+    """The file with texts in its header, in their order: safetensors itself writes them in a random one."""
+    length = int.from_bytes(data[:8], "little")
+    header = json.dumps({"__metadata__": dict(metadata), **json.loads(data[8 : 8 + length])}).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + data[8 + length :]
 
 
 def load(path: str | os.PathLike[str]) -> dict[str, np.ndarray[Any, Any]]:

@@ -25,7 +25,10 @@ SETTINGS = Settings(
     build=lambda generator: LeNet5(generator=generator),
     prepare=images,
     max_lr=5e-3,
-    transforms={"mnist": RandomAffine(degrees=10, translate=2, scale=0.1, shear=8)},
+    transforms={
+        "mnist": RandomAffine(degrees=10, translate=2, scale=0.1, shear=8),
+        "fashion_mnist": RandomAffine(translate=1, scale=0.05),
+    },
 )
 
 

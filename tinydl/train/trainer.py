@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from tinydl.autograd import no_grad
@@ -112,10 +113,12 @@ class Trainer:
         return cat(outputs)
 
     def _progress_bar(self, train: DataLoader, last: int) -> Any:
+        if not self.progress:  # not tqdm(disable=True): that takes a lock that forked processes share
+            return _NoBar()
         from tqdm import tqdm
 
         done = len(self.history.rows) * len(train)
-        return tqdm(total=last * len(train), initial=done, unit="batch", disable=not self.progress)
+        return tqdm(total=last * len(train), initial=done, unit="batch")
 
     def _epoch(self, train: DataLoader, validation: DataLoader | None, bar: Any) -> dict[str, float]:
         number = len(self.history.rows) + 1
@@ -153,6 +156,18 @@ class Trainer:
         with no_grad():
             values = {name: metric(prediction, target) for name, metric in self.metrics.items()}
         return {"loss": loss.item()} | {name: float(value) for name, value in values.items()}
+
+
+class _NoBar(AbstractContextManager["_NoBar"]):
+    """Stands in for the progress bar where none is wanted."""
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def update(self) -> None: ...
+
+    def set_description(self, _: str) -> None: ...
+
+    def set_postfix(self, _: dict[str, str]) -> None: ...
 
 
 class _Averages:
