@@ -11,8 +11,8 @@ import statistics
 import tempfile
 from pathlib import Path
 
+from benchmarks.provenance import provenance
 from tinydl.recipes import RECIPES, Options
-from tinydl.recipes.recipe import versions
 
 
 def main() -> None:
@@ -37,7 +37,7 @@ def main() -> None:
         "epochs": recipe.epochs,
         "batch_size": recipe.batch_size,
         "runs": runs,
-        "versions": versions(),
+        **provenance(),
     }
     asked.out.parent.mkdir(parents=True, exist_ok=True)
     asked.out.write_text(json.dumps(result, indent=2) + "\n")
