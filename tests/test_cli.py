@@ -136,3 +136,26 @@ def test_the_lists(capsys):
     assert "CC BY-SA 3.0" in listed
     assert main(["info"]) == 0
     assert np.__version__ in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["xor", "mlp"])
+def test_the_device_that_was_asked_for_trains_and_gives_the_same_bits(name, tmp_path, monkeypatch):
+    """The strict device stands in for a GPU; here it computes what the CPU does."""
+    used = set()
+    step = td.optim.Adam.step
+
+    def watched(self):
+        used.add(self.params[0].device.name)
+        step(self)
+
+    monkeypatch.setattr(td.optim.Adam, "step", watched)
+    for device in ("cpu", "strict"):
+        used.clear()
+        out = tmp_path / device
+        size = "4" if name == "xor" else "900"
+        options = ["--epochs", "1", "--batch-size", size, "--device", device, "--out", str(out), "--quiet"]
+        assert main(["train", name, *options]) == 0
+        assert used == {device}
+    ours, theirs = (td.load(tmp_path / device / "checkpoint.safetensors") for device in ("cpu", "strict"))
+    assert all(ours[key].tobytes() == theirs[key].tobytes() for key in ours)
+    assert main(["train", "perceptron", "--device", "strict", "--out", str(tmp_path / "p")]) == 1

@@ -38,7 +38,7 @@ class Settings:
 
     def trainer(self, train: DataLoader, epochs: int, generator: Generator, **options: Any) -> Trainer:
         """The network with its loss, optimiser and schedule, ready for `fit(train, epochs=epochs)`."""
-        model = self.build(generator)
+        model = self.build(generator).to(train.device)
         optimizer = Adam(model.parameters())
         schedule = OneCycleLR(optimizer, max_lr=self.max_lr, total_steps=epochs * len(train))
         return Trainer(model, cross_entropy, optimizer, [accuracy], schedule=schedule, **options)
@@ -74,6 +74,7 @@ def classify(options: Options, settings: Settings) -> Result:
         shuffle=True,
         generator=generator.fork(),
         transform=settings.transforms.get(options.data),
+        device=options.device,
     )
     trainer = settings.trainer(
         loader,
@@ -83,13 +84,16 @@ def classify(options: Options, settings: Settings) -> Result:
         progress=options.progress,
     )
     history = trainer.fit(
-        loader, DataLoader(validation, 250), epochs=options.epochs, resume=options.resume_from()
+        loader,
+        DataLoader(validation, 250, device=options.device),
+        epochs=options.epochs,
+        resume=options.resume_from(),
     )
     history.to_csv(options.out / "history.csv")
     seconds = time.perf_counter() - start
 
     test_inputs, labels = settings.prepare(data.test.images), tensor(data.test.labels)
-    scores = trainer.predict(tensor(test_inputs))
+    scores = trainer.predict(tensor(test_inputs, device=options.device)).to("cpu")
     test_accuracy = accuracy(scores, labels)
     baseline = nearest_neighbour_accuracy(data.train, data.test)
     print(

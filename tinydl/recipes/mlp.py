@@ -22,7 +22,7 @@ SETTINGS = Settings(
 def run(options: Options) -> dict[str, Any]:
     """Trains the MLP and draws what the neurons of its first layer look for."""
     result = classify(options, SETTINGS)
-    first = result.model.parameters()[0].numpy()[:64]
+    first = result.model.parameters()[0].to("cpu").numpy()[:64]
     plot.filters(
         first.reshape(-1, 1, 28, 28),
         path=options.out / "filters.png",

@@ -21,6 +21,8 @@ def run(options: Options) -> dict[str, Any]:
     """Learns apples against oranges and OR by Rosenblatt's rule, and shows that XOR is never learned."""
     if options.resume:
         raise ValueError("train perceptron: it takes seconds and keeps no checkpoint; leave --resume out")
+    if options.device != "cpu":
+        raise ValueError("train perceptron: one neuron learns on the CPU; leave --device out")
     if options.batch_size != 1:
         raise ValueError("train perceptron: its rule takes one row at a time; leave --batch-size out")
     start = time.perf_counter()

@@ -86,7 +86,7 @@ def run(options: Options) -> dict[str, Any]:
     table = xor.load()
     x, y = table.x, table.y[:, None].astype(np.float32)
     generator = Generator(options.seed)
-    model = MLP((2, HIDDEN, 1), nn.Tanh, generator.fork())
+    model = MLP((2, HIDDEN, 1), nn.Tanh, generator.fork()).to(options.device)
     doubling = [1 << i for i in range(options.epochs.bit_length())]
     snapshots = Snapshots([*doubling, options.epochs])
     trainer = Trainer(
@@ -97,7 +97,9 @@ def run(options: Options) -> dict[str, Any]:
         [SameRun(options), snapshots, Checkpoint(options.checkpoint, every=50)],
         progress=options.progress,
     )
-    loader = DataLoader((x, y), options.batch_size, shuffle=True, generator=generator.fork())
+    loader = DataLoader(
+        (x, y), options.batch_size, shuffle=True, generator=generator.fork(), device=options.device
+    )
     history = trainer.fit(loader, epochs=options.epochs, resume=options.resume_from())
     history.to_csv(options.out / "history.csv")
     history.plot(options.out / "curves.png")
@@ -110,7 +112,7 @@ def run(options: Options) -> dict[str, Any]:
         options.out / "boundary.png",
         "XOR, learned by a network with four hidden neurons",
     )
-    accuracy = trainer.evaluate(DataLoader((x, y), 4))["accuracy"]
+    accuracy = trainer.evaluate(DataLoader((x, y), 4, device=options.device))["accuracy"]
     print(f"xor: {accuracy:.0%} of the four rows right; one neuron alone gets at most 75%")
     return {
         "accuracy": accuracy,
