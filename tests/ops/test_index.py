@@ -144,7 +144,7 @@ def test_take_along_axis(data: Any, torch: Any, agrees_with_torch: Any) -> None:
             out[at] = a[tuple(source)]
         return out
 
-    assert check_function(lambda x: td.take_along_axis(x, indices, axis), [x], plain)
+    assert check_function(lambda x: td.take_along_axis(x, indices.to(x.device), axis), [x], plain)
     assert agrees_with_torch(
         lambda x: td.take_along_axis(x, indices, axis), lambda a: a.gather(axis, torch.tensor(i % n)), [x]
     )

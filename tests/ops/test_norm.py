@@ -111,7 +111,7 @@ def test_batch_norm_by_running_values(data: Any) -> None:
 
     def ours(*values: td.Tensor) -> td.Tensor:
         x, weight, bias = unpack(values)
-        running = (td.tensor(v.astype(x.dtype)) for v in (mean, var))
+        running = (td.tensor(v.astype(x.dtype), device=x.device) for v in (mean, var))
         return batch_norm(x, *running, weight, bias, eps=eps)
 
     def loops(*values: Any) -> Any:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from tinydl.autograd import grad
-from tinydl.tensor import Tensor
+from tinydl.random import Generator
+from tinydl.tensor import Tensor, tensor
 from tinydl.testing.gradcheck import gradcheck, gradgradcheck
 
 
@@ -24,7 +25,9 @@ def check_function(
     """Checks `fn`, a function of float64 tensors, against `reference`, the same of NumPy arrays; returns True.
 
     The values must agree, the dtype must be float64; on float32 inputs value, dtype and gradients must be
-    float32, and near. Derivatives are checked to `order`: 1 by `gradcheck`, 2 by `gradgradcheck` as well.
+    float32, and near. Derivatives are checked to `order`: 1 by `gradcheck`, 2 by `gradgradcheck` as well. The
+    function and its gradients are computed on the strict device, too, which refuses what a GPU would
+    (`tinydl.strict`), and must be the same there: `fn` moves other tensors that it uses to where its inputs are.
 
     Raises: AssertionError, with what differs.
     """
@@ -34,6 +37,7 @@ def check_function(
     assert out.shape == want.shape, f"expected shape {want.shape}, got {out.shape}"
     np.testing.assert_allclose(out.numpy(), want, rtol=rtol, atol=atol)
 
+    _check_strict(fn, inputs)
     singles = [Tensor(_single(x.numpy()), x.device, x.requires_grad) for x in inputs]
     out = fn(*singles)
     assert out.dtype == np.float32, f"float32 inputs gave {out.dtype}"
@@ -48,6 +52,24 @@ def check_function(
     if order > 1 and any(x.requires_grad for x in inputs):
         gradgradcheck(fn, inputs)
     return True
+
+
+def _check_strict(fn: Callable[..., Any], inputs: Sequence[Tensor]) -> None:
+    """The function and its gradients on the strict device against the CPU, with one cotangent for both."""
+    results = []
+    for device in ("cpu", "strict"):
+        moved = [tensor(x, x.requires_grad, device=device) for x in inputs]
+        out = fn(*moved)
+        wanted = [x for x in moved if x.requires_grad]
+        grads: tuple[Tensor | None, ...] = ()
+        if out.requires_grad:
+            cotangent = tensor(Generator(1).normal(out.shape, np.float64), device=device)
+            grads = grad(out, wanted, cotangent, allow_unused=True)
+        results.append([None if t is None else t.to("cpu").numpy() for t in (out, *grads)])
+    for ours, theirs in zip(*results, strict=True):
+        assert (ours is None) == (theirs is None)
+        if ours is not None:
+            np.testing.assert_allclose(theirs, ours, rtol=1e-12, atol=1e-12, err_msg="strict and cpu differ")
 
 
 def memory_order(x: Tensor | Any) -> tuple[int, ...]:
