@@ -97,7 +97,9 @@ def test_where(data: Any) -> None:
     condition = data.draw(strategies.tensors(c, np.bool_))
     a, b = (data.draw(strategies.tensors(shape)) for shape in shapes)
     mask = condition.numpy()
-    assert check_function(lambda a, b: td.where(condition.to(a.device), a, b), [a, b], lambda a, b: np.where(mask, a, b))
+    assert check_function(
+        lambda a, b: td.where(condition.to(a.device), a, b), [a, b], lambda a, b: np.where(mask, a, b)
+    )
     assert gradgradcheck(lambda a: td.where(condition, a, 2.0), a)
     assert gradgradcheck(lambda b: td.where(condition, 2.0, b), b)
 

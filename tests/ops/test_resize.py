@@ -291,7 +291,9 @@ def test_max_unpool2d(data: Any) -> None:
             out[(*lead, row, col)] += a[(*lead, i, j)]
         return out
 
-    assert check_function(lambda x: max_unpool2d(x, places.to(x.device), output_size=size, **options), [x], loops)
+    assert check_function(
+        lambda x: max_unpool2d(x, places.to(x.device), output_size=size, **options), [x], loops
+    )
 
 
 @given(data=st.data())
