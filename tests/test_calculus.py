@@ -139,7 +139,7 @@ FUNCTIONS: dict[str, Callable[[Any], Callable[..., Any]]] = {
 @st.composite
 def points(draw: Any) -> tuple[Any, Any, Any, Any]:
     shape = draw(strategies.shapes(1, 2, 1, 3))
-    return tuple(draw(strategies.tensors(shape)) for _ in range(4))  # type: ignore[return-value]
+    return tuple(draw(strategies.tensors(shape)) for _ in range(4))
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -277,8 +277,8 @@ def test_a_network() -> None:
     model = td.nn.Sequential(td.nn.Dense(3, 4, generator=0), td.nn.Tanh(), td.nn.Dense(4, 2, generator=1))
     model.astype("float64")
     j = td.jacobian(model, X)
-    first, last = model[0].weight.numpy(), model[2].weight.numpy()  # type: ignore[attr-defined]
-    hidden = np.tanh(first @ X.numpy() + model[0].bias.numpy())  # type: ignore[attr-defined]
+    first, last = model[0].weight.numpy(), model[2].weight.numpy()
+    hidden = np.tanh(first @ X.numpy() + model[0].bias.numpy())
     np.testing.assert_allclose(j.numpy(), last @ ((1 - hidden**2)[:, None] * first), rtol=1e-12)
     assert all(p.grad is None for p in model.parameters())
 
@@ -346,6 +346,6 @@ def test_tensors_are_expected() -> None:
         td.jvp(lambda x: (x, 3.0), X, V)
     for wrong in (np.ones(2), [np.ones(2)], 1.0):
         with pytest.raises(TypeError, match="expected tensors, got"):
-            td.jacobian(lambda x: x, wrong)  # type: ignore[arg-type]
+            td.jacobian(lambda x: x, wrong)
     with pytest.raises(TypeError, match="only floating tensors can require gradients, this one is int64"):
         td.jacobian(lambda x: x, td.tensor([1, 2]))

@@ -174,7 +174,7 @@ def compare(torch: Any, ours: Any, theirs: Any, x: Any, tolerance: float = 1e-12
     weights = np.asarray(np.random.default_rng(3).normal(size=p.shape))
     p.backward(td.tensor(weights))
     q.backward(torch.tensor(weights))
-    np.testing.assert_allclose(a.grad.data, b.grad.numpy(), rtol=tolerance, atol=tolerance)  # type: ignore[union-attr]
+    np.testing.assert_allclose(a.grad.data, b.grad.numpy(), rtol=tolerance, atol=tolerance)
 
 
 LABELS = [

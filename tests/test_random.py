@@ -295,7 +295,7 @@ def test_as_generator() -> None:
     assert as_generator(a).seed != as_generator(np.random.default_rng(7)).seed  # the next draw seeds it
     for wrong in ("1", 1.0, True, np.random.RandomState(0)):
         with pytest.raises(TypeError, match="generator must be"):
-            as_generator(wrong)  # type: ignore[arg-type]
+            as_generator(wrong)
 
 
 def test_manual_seed_restarts_the_default_generator() -> None:
@@ -310,10 +310,10 @@ def test_manual_seed_restarts_the_default_generator() -> None:
 
 
 def test_numpys_global_state_is_not_touched() -> None:
-    before = np.random.get_state()[1].copy()  # type: ignore[index,union-attr]  # noqa: NPY002
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
     td.manual_seed(1)
     td.Generator(3).normal(10)
-    after = np.random.get_state()[1]  # type: ignore[index]  # noqa: NPY002
+    after = np.random.get_state()[1]  # noqa: NPY002
     assert np.array_equal(before, after)
 
 

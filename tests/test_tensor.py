@@ -391,7 +391,7 @@ def test_setting_grad_checks_type_shape_and_dtype() -> None:
     assert x.grad is not None
     assert x.grad.data.tolist() == [3.0, 4.0]
     with pytest.raises(TypeError, match="ndarray"):
-        x.grad = np.ones(2)  # type: ignore[assignment]
+        x.grad = np.ones(2)
     for wrong in (td.ones(3), td.ones(1, 2), td.ones(2, dtype="float64"), td.tensor([1, 2])):
         with pytest.raises(ValueError, match="grad must have"):
             x.grad = wrong
@@ -408,7 +408,7 @@ def test_assigning_data_copies_into_the_tensor() -> None:
     assert x.data is memory
     values[0] = 0.0
     assert x.data.tolist() == [5.0, 6.0]
-    x.data = td.tensor([7.0, 8.0])  # type: ignore[assignment]
+    x.data = td.tensor([7.0, 8.0])
     assert x.data.tolist() == [7.0, 8.0]
     x.data += 1
     assert x.data.tolist() == [8.0, 9.0]

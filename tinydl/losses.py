@@ -297,7 +297,7 @@ def _check_probabilities(who: str, what: str, x: Tensor) -> None:
 
 
 def _clamped_log(x: Tensor) -> Tensor:
-    return ClampedLog()(x)  # type: ignore[no-any-return]
+    return ClampedLog()(x)
 
 
 def _class_axis(who: str, prediction: Tensor) -> tuple[int, int]:

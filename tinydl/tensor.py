@@ -51,19 +51,19 @@ class Tensor(Operators):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self._data.shape  # type: ignore[no-any-return]  # an array of any device
+        return self._data.shape
 
     @property
     def ndim(self) -> int:
-        return self._data.ndim  # type: ignore[no-any-return]
+        return self._data.ndim
 
     @property
     def size(self) -> int:
-        return self._data.size  # type: ignore[no-any-return]
+        return self._data.size
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        return self._data.dtype  # type: ignore[no-any-return]
+        return self._data.dtype
 
     @property
     def is_leaf(self) -> bool:
@@ -143,7 +143,7 @@ class Tensor(Operators):
         """The values as a NumPy array, sharing memory. Raises RuntimeError off the CPU: `.to("cpu")` first."""
         if self.device is not cpu:
             raise RuntimeError(f"numpy(): this tensor is on {self.device}; call .to('cpu') first")
-        return self.data  # type: ignore[no-any-return]
+        return self.data
 
     def item(self) -> Any:
         """The value of a tensor with one element, as a Python number."""

@@ -111,7 +111,7 @@ def test_the_subset_never_stands_in_for_the_full_set(bare_machine: Path) -> None
 
 def test_refuses_arguments_that_would_do_nothing() -> None:
     with pytest.raises(ValueError, match="source must be 'embedded' or 'full', got 'web'"):
-        mnist.load(source="web")  # type: ignore[arg-type]
+        mnist.load(source="web")
     with pytest.raises(ValueError, match="root and download are for source='full'"):
         mnist.load(root="folder")
     with pytest.raises(ValueError, match=r"fashion_mnist\.load: root and download are for source='full'"):

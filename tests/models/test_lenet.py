@@ -42,7 +42,7 @@ def test_shapes_layer_by_layer() -> None:
 def torch_twin(torch: Any, activation: str, pool: str) -> Any:
     nn = torch.nn
 
-    class Twin(nn.Module):  # type: ignore[misc,name-defined]
+    class Twin(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.c1 = nn.Conv2d(1, 6, 5)

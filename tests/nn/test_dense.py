@@ -37,7 +37,7 @@ def test_values_and_gradients_are_torchs(bias: bool, shape: tuple[int, ...]) -> 
 def test_by_hand() -> None:
     layer = nn.Dense(2, 1)
     layer.weight.data = np.array([[2.0, 3.0]], "float32")
-    layer.bias.data = np.array([0.5], "float32")  # type: ignore[union-attr]
+    layer.bias.data = np.array([0.5], "float32")
     assert layer(td.tensor([[1.0, 10.0]])).data.tolist() == [[32.5]]
 
 
@@ -48,7 +48,7 @@ def test_weights_start_uniform_within_one_over_the_root_of_the_inputs() -> None:
         assert np.abs(p.data).max() <= 0.1
     assert layer.weight.data.std() == pytest.approx(0.1 / math.sqrt(3), rel=0.05)
     assert np.abs(layer.weight.data).max() > 0.099
-    assert np.abs(layer.bias.data).max() > 0.08  # type: ignore[union-attr]
+    assert np.abs(layer.bias.data).max() > 0.08
 
 
 def test_the_generator_decides_the_weights() -> None:

@@ -46,7 +46,7 @@ def test_parameters_have_dotted_names_in_the_order_of_definition() -> None:
 def test_names_and_order_are_torchs() -> None:
     torch = pytest.importorskip("torch")
 
-    class Twin(torch.nn.Module):  # type: ignore[misc,name-defined]
+    class Twin(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.scale = torch.nn.Parameter(torch.full((3,), 2.0))
@@ -119,7 +119,7 @@ def test_a_shared_module_is_listed_once_and_saved_under_every_name_as_torchs() -
 def test_a_module_that_knows_its_parent_is_no_endless_loop() -> None:
     child = nn.Dense(2, 2)
     net = nn.Sequential(child)
-    child.parent = net  # type: ignore[attr-defined]
+    child.parent = net
     assert len(net.parameters()) == 2
     assert [name for name, _ in net.named_modules()] == ["", "0"]
     assert list(net.state_dict()) == ["0.weight", "0.bias"]
@@ -138,21 +138,21 @@ def test_a_module_that_knows_its_parent_is_no_endless_loop() -> None:
 def test_layers_in_a_plain_list_would_not_be_trained_and_raise(value: Any) -> None:
     net = nn.Module()
     with pytest.raises(TypeError, match=r"Module\.layers: .*nn\.ModuleList"):
-        net.layers = value()  # type: ignore[attr-defined]
+        net.layers = value()
     assert not hasattr(net, "layers")
 
 
 @pytest.mark.parametrize("value", [[1, 2], (3, 4), {"a": 1}, [], "text", None, [td.ones(1)]])
 def test_other_lists_are_fine(value: Any) -> None:
     net = nn.Module()
-    net.options_of_mine = value  # type: ignore[attr-defined]
-    assert net.options_of_mine is value  # type: ignore[attr-defined]
+    net.options_of_mine = value
+    assert net.options_of_mine is value
     assert net.parameters() == []
 
 
 def test_a_plain_tensor_is_no_parameter() -> None:
     net = nn.Module()
-    net.constant = td.ones(2)  # type: ignore[attr-defined]
+    net.constant = td.ones(2)
     assert net.parameters() == []
     assert net.state_dict() == {}
 
@@ -161,7 +161,7 @@ def test_replacing_a_layer_replaces_its_parameters() -> None:
     net = nn.Sequential(nn.Dense(2, 3))
     setattr(net, "0", nn.Dense(2, 5))
     assert [p.shape for p in net.parameters()] == [(5, 2), (5,)]
-    net[0].bias = None  # type: ignore[attr-defined]
+    net[0].bias = None
     assert [p.shape for p in net.parameters()] == [(5, 2)]
 
 
@@ -204,7 +204,7 @@ def test_a_network_dies_by_reference_counting() -> None:
     gc.disable()
     try:
         net = Net()
-        watched = weakref.ref(net.features[0].weight)  # type: ignore[attr-defined]
+        watched = weakref.ref(net.features[0].weight)
         net(td.zeros(1, 1, 8, 8)).sum().backward()
         del net
         assert watched() is None
@@ -235,7 +235,7 @@ def test_astype_converts_floating_parameters_and_buffers() -> None:
     assert all(a is b for a, b in zip(parameters, net.parameters(), strict=True))
     assert all(p.dtype == np.float64 and p.grad is None for p in net.parameters())
     assert net.offset.dtype == np.float64
-    assert net.count.dtype == np.int64  # type: ignore[attr-defined]
+    assert net.count.dtype == np.int64
     assert net(td.zeros(1, 1, 8, 8, dtype="float64")).dtype == np.float64
     with pytest.raises(TypeError, match="float32 with float64"):
         net(td.zeros(1, 1, 8, 8))
@@ -259,8 +259,8 @@ def test_buffers_are_saved_but_not_trained() -> None:
     assert "offset" in net.state_dict()
     assert not any(p is net.offset for p in net.parameters())
     net.register_buffer("array", np.arange(3))
-    assert isinstance(net.array, td.Tensor)  # type: ignore[attr-defined]
-    net.array.data[0] = 7  # type: ignore[attr-defined]
+    assert isinstance(net.array, td.Tensor)
+    net.array.data[0] = 7
     assert net.state_dict()["array"].tolist() == [7, 1, 2]
 
 
@@ -338,10 +338,10 @@ def test_wrong_shapes_are_a_value_error_that_changes_nothing(strict: bool) -> No
 
 def test_without_strict_what_one_side_lacks_is_left_alone() -> None:
     net = Net()
-    weight = net.heads[0].weight.data.copy()  # type: ignore[attr-defined]
+    weight = net.heads[0].weight.data.copy()
     net.load_state_dict({"scale": np.full(3, 5.0, "float32"), "unknown": np.ones(1)}, strict=False)
     assert net.scale.data.tolist() == [5.0, 5.0, 5.0]
-    assert np.array_equal(net.heads[0].weight.data, weight)  # type: ignore[attr-defined]
+    assert np.array_equal(net.heads[0].weight.data, weight)
 
 
 # ---- hooks

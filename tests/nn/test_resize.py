@@ -60,7 +60,7 @@ def test_errors_name_the_layer() -> None:
         ({"size": 2, "align_corners": True}, "align_corners is for mode 'bilinear'"),
     ):
         with pytest.raises(ValueError, match=sentence):
-            nn.Upsample(**options)(td.ones(1, 1, 2, 2))  # type: ignore[arg-type]
+            nn.Upsample(**options)(td.ones(1, 1, 2, 2))
 
 
 def test_there_is_nothing_to_train() -> None:

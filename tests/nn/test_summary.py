@@ -114,7 +114,7 @@ def test_shared_layers_and_weights_count_once_and_every_use_has_a_line() -> None
 
 def test_nested_names() -> None:
     model = nn.Sequential(nn.Sequential(nn.Dense(3, 2), nn.ReLU()), nn.ModuleList([]), nn.Dense(2, 1))
-    model.forward = lambda x: model[2](model[0](x))  # type: ignore[method-assign]
+    model.forward = lambda x: model[2](model[0](x))
     assert [r[0] for r in rows(model.summary((3,)))] == ["0.0", "0.1", "2"]
 
 

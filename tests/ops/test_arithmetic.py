@@ -57,7 +57,7 @@ UNARY = [name for name, row in ROWS.items() if len(row.domains) == 1]
 def function(name: str) -> Callable[..., td.Tensor]:
     if name == "clip":
         return lambda x: ops.clip(x, -1, 0.5)
-    return getattr(ops, name)  # type: ignore[no-any-return]
+    return getattr(ops, name)
 
 
 def draw_inputs(data: Any, name: str) -> list[td.Tensor]:

@@ -122,6 +122,6 @@ def test_p_is_a_probability(p: float, training: bool) -> None:
 @pytest.mark.parametrize("training", [False, True])
 def test_wrong_types(training: bool) -> None:
     with pytest.raises(TypeError, match=r"^dropout: expected a tensor, got ndarray; wrap it with td\.tensor"):
-        dropout(np.ones(2), 0.5, training)  # type: ignore[arg-type]
+        dropout(np.ones(2), 0.5, training)
     with pytest.raises(TypeError, match=r"generator must be a td\.Generator.*got str"):
-        dropout(td.ones(2), generator="1")  # type: ignore[arg-type]
+        dropout(td.ones(2), generator="1")

@@ -240,7 +240,7 @@ def test_a_refused_batch_leaves_the_running_values() -> None:
         (x, mean, var, td.ones(3)),
     ):
         with pytest.raises((ValueError, TypeError), match=r"^batch_norm: "):
-            batch_norm(*arguments, training=True)  # type: ignore[arg-type]
+            batch_norm(*arguments, training=True)
     assert mean.numpy().tolist() == [0.0, 0.0]
     assert var.numpy().tolist() == [1.0, 1.0]
 
@@ -262,7 +262,7 @@ def test_a_refused_batch_leaves_the_running_values() -> None:
 def test_batch_norm_refuses_shapes_that_do_not_fit(arguments: Any, kind: Any, sentence: str) -> None:
     shapes = {"x": (4, 3), "running_mean": (3,), "running_var": (3,)} | arguments
     with pytest.raises(kind, match=f"^batch_norm: .*{sentence}"):
-        batch_norm(**{name: td.ones(shape) for name, shape in shapes.items()}, training=True)  # type: ignore[arg-type]
+        batch_norm(**{name: td.ones(shape) for name, shape in shapes.items()}, training=True)
 
 
 @pytest.mark.parametrize("name", ["running_mean", "running_var", "weight", "bias"])
@@ -313,7 +313,7 @@ def test_layer_norm_agrees_with_torch(data: Any, torch: Any, agrees_with_torch: 
 def test_layer_norm_takes_one_length_or_several(random: Any) -> None:
     x = random(2, 3, 4)
     assert np.array_equal(layer_norm(x, 4).numpy(), layer_norm(x, (4,)).numpy())
-    assert np.array_equal(layer_norm(x, [3, 4]).numpy(), layer_norm(x, (3, 4)).numpy())  # type: ignore[arg-type]
+    assert np.array_equal(layer_norm(x, [3, 4]).numpy(), layer_norm(x, (3, 4)).numpy())
     assert layer_norm(td.zeros(0, 3), 3).shape == (0, 3)
     np.testing.assert_allclose(layer_norm(x, 4).numpy().std(-1), 1.0, rtol=1e-3)
     assert layer_norm(td.tensor(np.array([-1.0, 1.0])), 2).numpy()[1] == 1 / math.sqrt(1 + 1e-5)
@@ -475,7 +475,7 @@ def test_plain_arrays_are_an_error(name: str) -> None:
     with pytest.raises(TypeError, match=r"expected tensors, got a plain array; wrap it with td\.tensor"):
         ALL[name](np.ones((2, 4, 2)))
     with pytest.raises(TypeError, match=r"expected tensors, got a plain array; wrap it with td\.tensor"):
-        batch_norm(np.ones((2, 4)), td.ones(4, dtype="float64"), td.ones(4, dtype="float64"))  # type: ignore[arg-type]
+        batch_norm(np.ones((2, 4)), td.ones(4, dtype="float64"), td.ones(4, dtype="float64"))
 
 
 @pytest.mark.parametrize("layout", strategies.IMAGE_LAYOUTS)

@@ -87,7 +87,7 @@ def test_bilinear_by_factors(data: Any) -> None:
     assert check_function(
         lambda x: interpolate(x, scale_factor=factors, mode="bilinear"),
         [x],
-        lambda a: bilinear(a, size, False, factors),  # type: ignore[arg-type]
+        lambda a: bilinear(a, size, False, factors),
     )
 
 
@@ -185,11 +185,11 @@ def test_interpolate_refuses(options: Any, sentence: str) -> None:
 def test_sizes_are_integers() -> None:
     for size in (2.0, (2, 2.5), (2, 2, 2)):
         with pytest.raises(TypeError, match=r"^interpolate: size must be an integer or two of them, got"):
-            interpolate(td.ones(1, 1, 4, 4), size)  # type: ignore[arg-type]
+            interpolate(td.ones(1, 1, 4, 4), size)
     with pytest.raises(
         TypeError, match=r"^adaptive_avg_pool2d: output_size must be an integer or two of them, got"
     ):
-        adaptive_avg_pool2d(td.ones(1, 1, 4, 4), (2, 2.5))  # type: ignore[arg-type]
+        adaptive_avg_pool2d(td.ones(1, 1, 4, 4), (2, 2.5))
 
 
 # ---- adaptive average pooling
@@ -369,11 +369,11 @@ def test_max_unpool2d_refuses() -> None:
         ((np.ones((1, 1, 2, 2)), places, 2), TypeError, r"expected a tensor, got ndarray; wrap it with td\.tensor"),
     ]:  # fmt: skip
         with pytest.raises(kind, match=f"^max_unpool2d: {sentence}"):
-            max_unpool2d(*arguments)  # type: ignore[arg-type]
+            max_unpool2d(*arguments)
 
 
 def test_plain_arrays_are_an_error() -> None:
     a = np.ones((1, 1, 4, 4))
     for fn in (interpolate, adaptive_avg_pool2d):
         with pytest.raises(TypeError, match=r"expected tensors, got a plain array; wrap it with td\.tensor"):
-            fn(a, 2)  # type: ignore[operator]
+            fn(a, 2)

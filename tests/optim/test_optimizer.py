@@ -66,7 +66,7 @@ def test_gradients_are_not_changed(kind: str) -> None:
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_memory_layout_does_not_matter(kind: str) -> None:
     array = np.random.default_rng(0).normal(size=(3, 4))
-    c, f = (td.tensor(np.array(array, order=o), requires_grad=True) for o in ("C", "F"))  # type: ignore[call-overload]
+    c, f = (td.tensor(np.array(array, order=o), requires_grad=True) for o in ("C", "F"))
     train(KINDS[kind]([c]), 3)
     train(KINDS[kind]([f]), 3)
     assert np.array_equal(c.data, f.data)
@@ -116,10 +116,10 @@ def test_zero_grad_forgets() -> None:
     optimizer = optim.SGD(params, lr=0.1)
     train(optimizer, 1)
     kept = params[0].grad
-    values = kept.data.copy()  # type: ignore[union-attr]
+    values = kept.data.copy()
     optimizer.zero_grad()
     assert all(p.grad is None for p in params)
-    assert np.array_equal(kept.data, values)  # type: ignore[union-attr]
+    assert np.array_equal(kept.data, values)
 
 
 # ---- saving
@@ -260,7 +260,7 @@ def test_options_out_of_range() -> None:
         with pytest.raises(ValueError, match="must be"):
             make()
     with pytest.raises(TypeError, match="lr"):
-        optim.SGD(p)  # type: ignore[call-arg]
+        optim.SGD(p)
 
 
 @pytest.mark.parametrize("kind", list(KINDS))

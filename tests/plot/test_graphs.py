@@ -127,7 +127,7 @@ def test_refuses_what_has_no_graph() -> None:
     with pytest.raises(RuntimeError, match="graph: this tensor has no graph"):
         graph(y)
     with pytest.raises(TypeError, match="graph: expected a Tensor, got ndarray"):
-        graph(np.ones(2))  # type: ignore[arg-type]
+        graph(np.ones(2))
 
 
 def test_refuses_more_than_200_boxes() -> None:

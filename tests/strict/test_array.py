@@ -283,6 +283,6 @@ def test_iteration_and_length() -> None:
     with pytest.raises(TypeError, match="0-d"):
         iter(there(1.0))
     with pytest.raises(TypeError):
-        range(there(3))  # type: ignore[arg-type]
+        range(there(3))
     with pytest.raises(TypeError):
         hash(there(3))

@@ -150,42 +150,42 @@ class LogSoftmax(Reduction):
 
 def relu(x: Tensor) -> Tensor:
     """max(x, 0); the gradient at 0 is 0."""
-    return ReLU()(x)  # type: ignore[no-any-return]
+    return ReLU()(x)
 
 
 def leaky_relu(x: Tensor, negative_slope: float = 0.01) -> Tensor:
     """x where x > 0, negative_slope * x elsewhere; the gradient at 0 is negative_slope."""
-    return LeakyReLU(negative_slope)(x)  # type: ignore[no-any-return]
+    return LeakyReLU(negative_slope)(x)
 
 
 def elu(x: Tensor, alpha: float = 1.0) -> Tensor:
     """x where x > 0, alpha (e^x - 1) elsewhere (Clevert et al., 2015)."""
-    return ELU(alpha)(x)  # type: ignore[no-any-return]
+    return ELU(alpha)(x)
 
 
 def softplus(x: Tensor) -> Tensor:
     """log(1 + e^x), a smooth ReLU, without overflow."""
-    return Softplus()(x)  # type: ignore[no-any-return]
+    return Softplus()(x)
 
 
 def sigmoid(x: Tensor) -> Tensor:
     """1 / (1 + e^-x), without overflow."""
-    return Sigmoid()(x)  # type: ignore[no-any-return]
+    return Sigmoid()(x)
 
 
 def tanh(x: Tensor) -> Tensor:
     """The hyperbolic tangent."""
-    return Tanh()(x)  # type: ignore[no-any-return]
+    return Tanh()(x)
 
 
 def softmax(x: Tensor, axis: int = -1) -> Tensor:
     """e^x / sum(e^x) along the axis: probabilities."""
-    return Softmax(axis)(x)  # type: ignore[no-any-return]
+    return Softmax(axis)(x)
 
 
 def log_softmax(x: Tensor, axis: int = -1) -> Tensor:
     """log(softmax(x)) along the axis, without overflow or log of 0."""
-    return LogSoftmax(axis)(x)  # type: ignore[no-any-return]
+    return LogSoftmax(axis)(x)
 
 
 def maxout(x: Tensor, pieces: int, axis: int = 1) -> Tensor:

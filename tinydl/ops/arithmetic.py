@@ -339,92 +339,92 @@ class Logical(Elementwise):
 
 def add(a: Tensor | Scalar, b: Tensor | Scalar) -> Tensor:
     """a + b, broadcast."""
-    return Add()(a, b)  # type: ignore[no-any-return]
+    return Add()(a, b)
 
 
 def subtract(a: Tensor | Scalar, b: Tensor | Scalar) -> Tensor:
     """a - b, broadcast."""
-    return Subtract()(a, b)  # type: ignore[no-any-return]
+    return Subtract()(a, b)
 
 
 def multiply(a: Tensor | Scalar, b: Tensor | Scalar) -> Tensor:
     """a * b elementwise, broadcast."""
-    return Multiply()(a, b)  # type: ignore[no-any-return]
+    return Multiply()(a, b)
 
 
 def divide(a: Tensor | Scalar, b: Tensor | Scalar) -> Tensor:
     """a / b elementwise, broadcast; integers give float32."""
-    return Divide()(a, b)  # type: ignore[no-any-return]
+    return Divide()(a, b)
 
 
 def power(a: Tensor | Scalar, b: Tensor | Scalar) -> Tensor:
     """a to the power b elementwise, broadcast."""
-    return Power()(a, b)  # type: ignore[no-any-return]
+    return Power()(a, b)
 
 
 def maximum(a: Tensor | Scalar, b: Tensor | Scalar) -> Tensor:
     """The larger of a and b elementwise, broadcast; at ties the gradient is shared evenly."""
-    return Maximum()(a, b)  # type: ignore[no-any-return]
+    return Maximum()(a, b)
 
 
 def minimum(a: Tensor | Scalar, b: Tensor | Scalar) -> Tensor:
     """The smaller of a and b elementwise, broadcast; at ties the gradient is shared evenly."""
-    return Minimum()(a, b)  # type: ignore[no-any-return]
+    return Minimum()(a, b)
 
 
 def where(condition: Tensor, a: Tensor | Scalar, b: Tensor | Scalar) -> Tensor:
     """a where the boolean condition is true, b elsewhere, broadcast. Raises TypeError for other conditions."""
-    return Where()(condition, a, b)  # type: ignore[no-any-return]
+    return Where()(condition, a, b)
 
 
 def negative(x: Tensor) -> Tensor:
     """-x."""
-    return Negative()(x)  # type: ignore[no-any-return]
+    return Negative()(x)
 
 
 def exp(x: Tensor) -> Tensor:
     """e to the power x, elementwise."""
-    return Exp()(x)  # type: ignore[no-any-return]
+    return Exp()(x)
 
 
 def log(x: Tensor) -> Tensor:
     """The natural logarithm, elementwise."""
-    return Log()(x)  # type: ignore[no-any-return]
+    return Log()(x)
 
 
 def log1p(x: Tensor) -> Tensor:
     """log(1 + x), accurate for small x, elementwise."""
-    return Log1p()(x)  # type: ignore[no-any-return]
+    return Log1p()(x)
 
 
 def sqrt(x: Tensor) -> Tensor:
     """The square root, elementwise."""
-    return Sqrt()(x)  # type: ignore[no-any-return]
+    return Sqrt()(x)
 
 
 def abs(x: Tensor) -> Tensor:
     """|x| elementwise; the gradient at 0 is 0."""
-    return Abs()(x)  # type: ignore[no-any-return]
+    return Abs()(x)
 
 
 def sign(x: Tensor) -> Tensor:
     """-1, 0 or 1 elementwise; the gradient is 0."""
-    return Sign()(x)  # type: ignore[no-any-return]
+    return Sign()(x)
 
 
 def sin(x: Tensor) -> Tensor:
     """The sine of x radians, elementwise."""
-    return Sin()(x)  # type: ignore[no-any-return]
+    return Sin()(x)
 
 
 def cos(x: Tensor) -> Tensor:
     """The cosine of x radians, elementwise."""
-    return Cos()(x)  # type: ignore[no-any-return]
+    return Cos()(x)
 
 
 def clip(x: Tensor, low: float | None = None, high: float | None = None) -> Tensor:
     """x limited to [low, high]; the gradient passes where low <= x <= high, the bounds included."""
-    return Clip(_python(low), _python(high))(x)  # type: ignore[no-any-return]
+    return Clip(_python(low), _python(high))(x)
 
 
 def _python(number: Any) -> Any:
@@ -434,9 +434,9 @@ def _python(number: Any) -> Any:
 
 def compare(ufunc: str, a: Tensor | Scalar, b: Tensor | Scalar) -> Tensor:
     """A boolean tensor; `ufunc` is equal, not_equal, less, less_equal, greater or greater_equal."""
-    return Compare(ufunc)(a, b)  # type: ignore[no-any-return]
+    return Compare(ufunc)(a, b)
 
 
 def logical(ufunc: str, *operands: Tensor | bool) -> Tensor:
     """A boolean tensor; `ufunc` is logical_and, logical_or, logical_xor or logical_not."""
-    return Logical(ufunc)(*operands)  # type: ignore[no-any-return]
+    return Logical(ufunc)(*operands)

@@ -60,7 +60,7 @@ class To(Op):
 def astype(x: Tensor, dtype: npt.DTypeLike) -> Tensor:
     """x in another dtype; gradients come back in the dtype of x. To integers: no gradient."""
     to = supported("astype", dtype)
-    return (AsType if to.kind in "fc" else AsInteger)(to)(x)  # type: ignore[no-any-return]
+    return (AsType if to.kind in "fc" else AsInteger)(to)(x)
 
 
 def to(x: Tensor, device: str | Device) -> Tensor:

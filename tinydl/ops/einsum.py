@@ -76,7 +76,7 @@ def einsum(subscripts: str, *tensors: Tensor) -> Tensor:
             letters[i] = "".join(c for c in letters[i] if c not in alone)
     if len(inputs) == 1:  # only the order of the axes is left to change
         return inputs[0].transpose(tuple(letters[0].index(c) for c in to))
-    return Einsum(letters, to)(*inputs)  # type: ignore[no-any-return]
+    return Einsum(letters, to)(*inputs)
 
 
 def _diagonal(x: Tensor, letters: str, name: str) -> tuple[Tensor, str]:

@@ -75,7 +75,7 @@ def getitem(x: Tensor, key: Any) -> Tensor:
         key = tuple(_index(part, device) for part in parts)
         if device is not None and device is not cpu and device.checks_values:
             _check_range(x.shape, key)
-    return (Slice(key) if _is_basic(key) else GetItem(key))(x)  # type: ignore[no-any-return]
+    return (Slice(key) if _is_basic(key) else GetItem(key))(x)
 
 
 def take_along_axis(x: Tensor, indices: Tensor, axis: int) -> Tensor:
@@ -108,7 +108,7 @@ def take_along_axis(x: Tensor, indices: Tensor, axis: int) -> Tensor:
     for i, n in enumerate(x.shape):
         along = (1,) * i + (-1,) + (1,) * (x.ndim - i - 1)
         key.append(indices._data.copy() if i == axis else xp.arange(n).reshape(along))
-    return GetItem(tuple(key))(x)  # type: ignore[no-any-return]
+    return GetItem(tuple(key))(x)
 
 
 def _is_basic(key: Any) -> bool:

@@ -162,12 +162,12 @@ class CumSum(Op):
 
 def sum(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The sum over the axes."""
-    return Sum(axis, keepdims)(x)  # type: ignore[no-any-return]
+    return Sum(axis, keepdims)(x)
 
 
 def mean(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The arithmetic mean over the axes; integers give float32. Raises ValueError for no elements."""
-    return Mean(axis, keepdims)(x)  # type: ignore[no-any-return]
+    return Mean(axis, keepdims)(x)
 
 
 def var(x: Tensor, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Tensor:
@@ -193,29 +193,29 @@ def std(x: Tensor, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> 
 
 def max(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The largest value over the axes; equal largest ones share the gradient evenly."""
-    return Max(axis, keepdims)(x)  # type: ignore[no-any-return]
+    return Max(axis, keepdims)(x)
 
 
 def min(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The smallest value over the axes; equal smallest ones share the gradient evenly."""
-    return Min(axis, keepdims)(x)  # type: ignore[no-any-return]
+    return Min(axis, keepdims)(x)
 
 
 def argmax(x: Tensor, axis: int | None = None, keepdims: bool = False) -> Tensor:
     """The index of the first largest value along the axis, int64; of the flattened tensor for None."""
-    return ArgMax(axis, keepdims, largest=True)(x)  # type: ignore[no-any-return]
+    return ArgMax(axis, keepdims, largest=True)(x)
 
 
 def argmin(x: Tensor, axis: int | None = None, keepdims: bool = False) -> Tensor:
     """The index of the first smallest value along the axis, int64; of the flattened tensor for None."""
-    return ArgMax(axis, keepdims, largest=False)(x)  # type: ignore[no-any-return]
+    return ArgMax(axis, keepdims, largest=False)(x)
 
 
 def cumsum(x: Tensor, axis: int | None = None) -> Tensor:
     """Running sums along the axis; of the flattened tensor for None."""
     if axis is None:
-        return CumSum(0)(reshape(x, -1))  # type: ignore[no-any-return]
-    return CumSum(axis)(x)  # type: ignore[no-any-return]
+        return CumSum(0)(reshape(x, -1))
+    return CumSum(axis)(x)
 
 
 def prod(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
@@ -247,4 +247,4 @@ def prod(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 def logsumexp(x: Tensor, axis: Axis = -1, keepdims: bool = False) -> Tensor:
     """log(sum(exp(x))) over the axes, without overflow. Raises ValueError for no elements."""
-    return LogSumExp(axis, keepdims)(x)  # type: ignore[no-any-return]
+    return LogSumExp(axis, keepdims)(x)

@@ -150,12 +150,12 @@ class Pad(Op):
 
 def reshape(x: Tensor, *shape: int | tuple[int, ...]) -> Tensor:
     """The elements of x, in C order, in another shape; one length may be -1. Shares memory where it can."""
-    return Reshape(_ints(shape))(x)  # type: ignore[no-any-return]
+    return Reshape(_ints(shape))(x)
 
 
 def transpose(x: Tensor, *axes: int | tuple[int, ...]) -> Tensor:
     """x with its axes in the given order; reversed when none is given. Shares memory."""
-    return Transpose(_ints(axes) or tuple(reversed(range(x.ndim))))(x)  # type: ignore[no-any-return]
+    return Transpose(_ints(axes) or tuple(reversed(range(x.ndim))))(x)
 
 
 def squeeze(x: Tensor, axis: Axis = None) -> Tensor:
@@ -185,7 +185,7 @@ def flatten(x: Tensor, start_axis: int = 0) -> Tensor:
 
 def broadcast_to(x: Tensor, shape: tuple[int, ...]) -> Tensor:
     """x repeated to `shape` by NumPy's broadcasting rule, without a copy."""
-    return BroadcastTo(tuple(shape))(x)  # type: ignore[no-any-return]
+    return BroadcastTo(tuple(shape))(x)
 
 
 def flip(x: Tensor, axis: int) -> Tensor:
@@ -200,7 +200,7 @@ def cat(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
         raise ShapeError("cat", "expected one tensor or more, got none")
     if strange := [type(x).__name__ for x in tensors if not hasattr(x, "ndim")]:
         raise DTypeError("cat", f"expected tensors, got {strange[0]}")
-    return Cat(axis)(*tensors)  # type: ignore[no-any-return]
+    return Cat(axis)(*tensors)
 
 
 def stack(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
@@ -241,7 +241,7 @@ def pad(
     if len(widths) != x.ndim or min((w for pair in widths for w in pair), default=0) < 0:
         raise ShapeError("pad", f"expected {x.ndim} pairs of widths of 0 or more, got {pairs}")
     if mode == "constant":
-        return Pad(tuple(widths), value)(x)  # type: ignore[no-any-return]
+        return Pad(tuple(widths), value)(x)
     if mode not in ("edge", "reflect"):
         raise ValueError(f"pad: mode must be 'constant', 'edge' or 'reflect', got {mode!r}")
     for axis, ((a, b), n) in enumerate(zip(widths, x.shape, strict=True)):
