@@ -10,7 +10,7 @@ from tinydl import data, functional, init, losses, metrics, models, nn, optim, p
 from tinydl.autograd import detect_anomaly, grad, no_grad
 from tinydl.calculus import hessian, hvp, jacobian, jvp, vjp
 from tinydl.creation import arange, eye, full, ones, ones_like, rand, randn, zeros, zeros_like
-from tinydl.device import Device
+from tinydl.device import Device, textbook
 from tinydl.errors import DeviceError, DTypeError, GraphError, ShapeError
 from tinydl.op import Op
 from tinydl.ops import methods as _methods  # noqa: F401  binds the operators to Tensor
@@ -113,6 +113,7 @@ __all__ = [
     "tanh",
     "tensor",
     "testing",
+    "textbook",
     "train",
     "transpose",
     "unsqueeze",

@@ -2,15 +2,43 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from tinydl.kernels import cpu as cpu_kernels
 from tinydl.kernels import reference
 
 # A NumPy array, or the array type of another device: their common methods are what ops are written in.
 Array: TypeAlias = Any
+
+
+class _Choice(threading.local):
+    textbook = False
+
+
+_choice = _Choice()
+
+
+@contextmanager
+def textbook() -> Iterator[None]:
+    """Inside it, in this thread, convolutions and poolings run the kernels that read like the textbook.
+
+    They are what the fast kernels are held against (`tinydl/kernels/reference.py`), and give the same values but
+    for rounding.
+
+        with td.textbook():
+            loss = model(x)
+    """
+    before, _choice.textbook = _choice.textbook, True
+    try:
+        yield
+    finally:
+        _choice.textbook = before
 
 
 class Device:
@@ -24,7 +52,12 @@ class Device:
         self.name = name
         self.xp = xp
         self.array_type = array_type
-        self.kernels = kernels
+        self._kernels = kernels
+
+    @property
+    def kernels(self) -> ModuleType:
+        """What convolutions and poolings compute with: reference.py everywhere inside `textbook()`."""
+        return reference if _choice.textbook else self._kernels
 
     def __repr__(self) -> str:
         return f"Device({self.name!r})"
@@ -55,7 +88,7 @@ class Device:
         return True
 
 
-cpu = Device("cpu", np, np.ndarray, reference)
+cpu = Device("cpu", np, np.ndarray, cpu_kernels)
 _devices: dict[str, Device] = {"cpu": cpu}
 
 

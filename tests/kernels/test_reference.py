@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import tinydl as td
 from tinydl.kernels import reference as kernels
 from tinydl.testing import strategies
 
@@ -96,16 +97,41 @@ def test_sum_pooling_and_its_gradient_are_adjoint(data: Any) -> None:
 
 
 def test_max_pooling() -> None:
+    """Element (i, j) of a window has the number i kw + j."""
     x = np.array([[[[1.0, 5.0, 5.0], [2.0, 0.0, 5.0]]]])
-    out, index = kernels.max_pool2d(np, x, (2, 2), ONE, (0, 0), ONE, (1, 2))
+    out, chosen = kernels.max_pool2d(np, x, (2, 2), ONE, (0, 0), ONE, (1, 2))
     assert out.tolist() == [[[[5, 5]]]]
-    assert index.tolist() == [[[[1, 1]]]]  # the first of equal ones
-    assert index.dtype == np.int64
-    out, index = kernels.max_pool2d(np, x - 9, (2, 2), (2, 2), (1, 1), ONE, (2, 2))
+    assert chosen.tolist() == [[[[1, 0]]]]  # the first of equal ones
+    out, chosen = kernels.max_pool2d(np, x - 9, (2, 2), (2, 2), (1, 1), ONE, (2, 2))
     assert out.tolist() == [[[[-8, -4], [-7, -4]]]]  # the border is -inf, not 0
-    assert index.tolist() == [[[[0, 1], [3, 5]]]]
-    out, index = kernels.max_pool2d(np, np.full((1, 1, 1, 2), -np.inf), (1, 2), ONE, (0, 0), ONE, (1, 1))
-    assert (out.item(), index.item()) == (-np.inf, 0)
+    assert chosen.tolist() == [[[[3, 2], [1, 1]]]]
+    out, chosen = kernels.max_pool2d(np, np.full((1, 1, 1, 2), -np.inf), (1, 2), ONE, (0, 0), ONE, (1, 1))
+    assert (out.item(), chosen.item()) == (-np.inf, 0)
+    # A dilated window may have nothing but border.
+    _, chosen = kernels.max_pool2d(np, np.zeros((1, 1, 1, 1)), (2, 2), ONE, ONE, (2, 2), ONE)
+    assert chosen.item() == 4
+
+
+@given(data=st.data())
+def test_what_max_pooling_chose_and_its_gradient_are_adjoint(data: Any) -> None:
+    """<chosen(x), y> = <x, gradient(y)>, and chosen(x) is the maximum where x was what was pooled."""
+    g = data.draw(strategies.pool_geometries(dilated=True))
+    n, c, *size = g.input_shape if len(g.input_shape) == 4 else (1, *g.input_shape)
+    kernel, dilation, padding = g.options["kernel_size"], g.options["dilation"], g.options["padding"]
+    stride = g.options["stride"] or kernel
+    places = tuple(
+        kernels.output_size(size[i], kernel[i], stride[i], padding[i], dilation[i]) for i in (0, 1)
+    )
+    random = td.Generator(0)
+    pooled, x = (random.normal((n, c, *size), np.float64) for _ in range(2))
+    out, chosen = kernels.max_pool2d(np, pooled, kernel, stride, padding, dilation, places)
+    options = (kernel, stride, padding, dilation)
+    again = kernels.max_pool2d_chosen(np, pooled, chosen, *options)
+    assert np.array_equal(again, np.where(np.isinf(out), 0, out))
+    y = random.normal(out.shape, np.float64)
+    back = kernels.max_pool2d_gradient(np, y, chosen, *options, tuple(size))
+    left = float((kernels.max_pool2d_chosen(np, x, chosen, *options) * y).sum())
+    assert left == pytest.approx(float((x * back).sum()), rel=1e-10, abs=1e-10)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
+import tinydl as td
 from tinydl.strict import call
+
+
+@pytest.fixture(autouse=True)
+def textbook() -> Iterator[None]:
+    """The CPU computes with the kernels that the strict device has: equal to the bit."""
+    with td.textbook():
+        yield
 
 
 @pytest.fixture

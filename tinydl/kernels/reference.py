@@ -161,25 +161,63 @@ def sum_pool2d_gradient(
 def max_pool2d(
     xp: ModuleType, x: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, places: Pair
 ) -> tuple[Array, Array]:
-    """The largest element of each window of x (N, C, H, W), at `places` (OH, OW), and where it is.
+    """The largest element of each window of x (N, C, H, W), at `places` (OH, OW), and which one it is.
 
-    Beyond the border there is -inf. Indices are flat in the image, int64; of equal elements the first wins.
+    Element (i, j) of the window has the number i kw + j; of equal ones the first wins. Beyond the border there
+    is -inf, and a window that has nothing but border chooses number kh kw.
     """
     n, c, h, w = x.shape
     (oh, ow), (kh, kw), (ph, pw) = places, kernel, padding
     x = _reaching(xp, x, kernel, stride, padding, dilation, places, -float("inf"))
-    out = xp.full((n, c, oh, ow), -float("inf"), dtype=x.dtype)
-    index = xp.full((n, c, oh, ow), -1, dtype="int64")
+    out = xp.full_like(x, -float("inf"), shape=(n, c, oh, ow))
+    chosen = xp.full_like(x, kh * kw, shape=(n, c, oh, ow), dtype="int64")
     for i in range(kh):
         for j in range(kw):
             value = x[:, :, window(i, oh, stride[0], dilation[0]), window(j, ow, stride[1], dilation[1])]
             row = xp.arange(oh) * stride[0] + i * dilation[0] - ph
             col = xp.arange(ow) * stride[1] + j * dilation[1] - pw
             inside = ((row >= 0) & (row < h))[:, None] & ((col >= 0) & (col < w))[None, :]
-            better = inside & ((value > out) | (index < 0) | xp.isnan(value))
+            better = inside & ((value > out) | (chosen == kh * kw) | xp.isnan(value))
             out = xp.where(better, value, out)
-            index = xp.where(better, row[:, None] * w + col[None, :], index)
-    return out, index
+            chosen = xp.where(better, i * kw + j, chosen)
+    return out, chosen
+
+
+def max_pool2d_gradient(
+    xp: ModuleType,
+    g: Array,
+    chosen: Array,
+    kernel: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    size: Pair,
+) -> Array:
+    """The gradient of max_pool2d's input (N, C, *size): the chosen element of each window gets the window's g."""
+    n, c, oh, ow = g.shape
+    (h, w), (ph, pw), (kh, kw) = size, padding, kernel
+    bottom = max(h + 2 * ph, stride[0] * (oh - 1) + dilation[0] * (kh - 1) + 1)
+    right = max(w + 2 * pw, stride[1] * (ow - 1) + dilation[1] * (kw - 1) + 1)
+    x = xp.zeros_like(g, shape=(n, c, bottom, right))
+    for i in range(kh):
+        for j in range(kw):
+            rows, cols = window(i, oh, stride[0], dilation[0]), window(j, ow, stride[1], dilation[1])
+            x[:, :, rows, cols] += g * (chosen == i * kw + j)
+    return x[:, :, ph : ph + h, pw : pw + w]
+
+
+def max_pool2d_chosen(
+    xp: ModuleType, x: Array, chosen: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
+) -> Array:
+    """The element of each window of x (N, C, H, W) that max_pool2d chose in another image: (N, C, OH, OW)."""
+    (oh, ow), (kh, kw) = chosen.shape[2:], kernel
+    x = _reaching(xp, x, kernel, stride, padding, dilation, (oh, ow), 0.0)
+    out = xp.zeros_like(x, shape=chosen.shape)
+    for i in range(kh):
+        for j in range(kw):
+            rows, cols = window(i, oh, stride[0], dilation[0]), window(j, ow, stride[1], dilation[1])
+            out += x[:, :, rows, cols] * (chosen == i * kw + j)
+    return out
 
 
 def _reaching(

@@ -15,7 +15,6 @@ from tinydl.device import Array
 from tinydl.errors import ShapeError
 from tinydl.op import Op
 from tinydl.ops.conv import pair
-from tinydl.ops.index import AddAt
 from tinydl.ops.shape import reshape
 from tinydl.tensor import Tensor
 
@@ -60,9 +59,9 @@ class SumPool2dGradient(Op):
 
 
 class MaxPool2d(Op):
-    """out = the largest element of each window, the first of equal ones;  dx = g, added where it was."""
+    """out = the largest element of each window, the first of equal ones;  dx = g at the places chosen."""
 
-    __slots__ = ("before", "dilation", "indices", "kernel", "padding", "places", "stride")
+    __slots__ = ("chosen", "dilation", "kernel", "padding", "places", "size", "stride")
     promotes = "always"
 
     def __init__(self, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, places: Pair) -> None:
@@ -70,21 +69,58 @@ class MaxPool2d(Op):
         self.places = places
 
     def forward(self, x: Array) -> Array:
-        self.before = x.shape
-        out, self.indices = self.device.kernels.max_pool2d(
+        self.size = x.shape[2:]
+        out, self.chosen = self.device.kernels.max_pool2d(
             self.device.xp, x, self.kernel, self.stride, self.padding, self.dilation, self.places
         )
         return out
 
     def backward(self, g: Any) -> Any:
-        n, c, h, w = self.before
-        xp, size = self.device.xp, n * c * h * w
-        flat = xp.arange(n * c).reshape(n, c, 1, 1) * (h * w) + self.indices
-        if self.dilation == (1, 1):
-            return AddAt(flat.reshape(-1), (size,))(g.reshape(-1)).reshape(self.before)
-        # Dilated windows can lie in the border alone: theirs goes to one place more, and away.
-        flat = xp.where(self.indices < 0, size, flat)
-        return AddAt(flat.reshape(-1), (size + 1,))(g.reshape(-1))[:size].reshape(self.before)
+        return MaxPool2dGradient(self)(g)
+
+    def indices(self) -> Array:
+        """Where the chosen elements are, flat in the H x W image, int64 (N, C, OH, OW)."""
+        xp, (oh, ow), (_, kw), (_, w) = self.device.xp, self.places, self.kernel, self.size
+        number = self.chosen.astype("int64")
+        row = (xp.arange(oh) * self.stride[0] - self.padding[0])[:, None] + number // kw * self.dilation[0]
+        col = xp.arange(ow) * self.stride[1] - self.padding[1] + number % kw * self.dilation[1]
+        return xp.where(number == self.kernel[0] * kw, -1, row * w + col)
+
+
+class MaxPool2dGradient(Op):
+    """out = each x at the place that its window chose,  dx = g at the places chosen: linear, as choosing is."""
+
+    __slots__ = ("pool",)
+
+    def __init__(self, pool: MaxPool2d) -> None:
+        self.pool = pool
+
+    def forward(self, x: Array) -> Array:
+        p = self.pool
+        return self.device.kernels.max_pool2d_gradient(
+            self.device.xp, x, p.chosen, p.kernel, p.stride, p.padding, p.dilation, p.size
+        )
+
+    def backward(self, g: Any) -> Any:
+        return MaxPool2dChosen(self.pool)(g)
+
+
+class MaxPool2dChosen(Op):
+    """out = the element of each window that was chosen,  dx = g at the places chosen."""
+
+    __slots__ = ("pool",)
+
+    def __init__(self, pool: MaxPool2d) -> None:
+        self.pool = pool
+
+    def forward(self, x: Array) -> Array:
+        p = self.pool
+        return self.device.kernels.max_pool2d_chosen(
+            self.device.xp, x, p.chosen, p.kernel, p.stride, p.padding, p.dilation
+        )
+
+    def backward(self, g: Any) -> Any:
+        return MaxPool2dGradient(self.pool)(g)
 
 
 # ---- the functions
@@ -106,8 +142,8 @@ def max_pool2d(
     the H x W image. Raises ValueError for windows larger than the image and for a padding larger than half
     the window.
     """
-    out, indices = _max_pool2d("max_pool2d", x, kernel_size, stride, padding, dilation, ceil_mode)
-    return (out, Tensor(indices.reshape(out.shape).copy(), out.device)) if return_indices else out
+    out, op = _max_pool2d("max_pool2d", x, kernel_size, stride, padding, dilation, ceil_mode)
+    return (out, Tensor(op.indices().reshape(out.shape), out.device)) if return_indices else out
 
 
 def min_pool2d(
@@ -119,7 +155,7 @@ def min_pool2d(
     ceil_mode: bool = False,
 ) -> Tensor:
     """The smallest element of each window: -max_pool2d(-x); the border counts as +inf."""
-    negative = -x if x.dtype.kind == "f" else -x.astype("float32")  # -x of unsigned integers would wrap
+    negative = -x if x.dtype.kind in "fc" else -x.astype("float32")  # -x of unsigned integers would wrap
     out, _ = _max_pool2d("min_pool2d", negative, kernel_size, stride, padding, dilation, ceil_mode)
     return -out
 
@@ -160,13 +196,13 @@ def _max_pool2d(
     padding: int | Sequence[int],
     dilation: int | Sequence[int],
     ceil_mode: bool,
-) -> tuple[Tensor, Array]:
+) -> tuple[Tensor, MaxPool2d]:
     kernel, steps, border, images, single = _options(who, x, kernel_size, stride, padding)
     spread = pair(who, "dilation", dilation, 1)
     places = _places(who, images, kernel, steps, border, spread, ceil_mode)
     op = MaxPool2d(kernel, steps, border, spread, places)
     out: Tensor = op(images)
-    return reshape(out, out.shape[1:]) if single else out, op.indices
+    return reshape(out, out.shape[1:]) if single else out, op
 
 
 def _overlaps(
