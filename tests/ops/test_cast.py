@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 from hypothesis import given
 
 import tinydl as td
 from tinydl.ops import cast as ops
-from tinydl.testing import gradcheck, gradgradcheck, strategies
-
-
-def test_every_public_function_is_tested(public_functions: Any) -> None:
-    assert public_functions(ops) == {"astype", "to"}
+from tinydl.testing import strategies
 
 
 @given(x=strategies.tensors(strategies.shapes()))
-def test_astype_and_back(x: td.Tensor) -> None:
-    assert gradcheck(lambda x: x.astype("float64") * 2.0, x)
-    assert gradgradcheck(lambda x: x.astype("float64") * x, x)
+def test_float32_and_back(x: td.Tensor) -> None:
     single = x.astype("float32")
     assert single.dtype == np.float32
     assert np.array_equal(single.numpy(), x.numpy().astype(np.float32))

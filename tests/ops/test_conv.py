@@ -1,4 +1,7 @@
-"""Convolution and transposed convolution, against loops and against PyTorch."""
+"""Convolution and transposed convolution: what is true of both, the course's numbers, dtypes, layout, errors.
+
+Loops, derivatives and PyTorch are in tests/grid/conv.py.
+"""
 
 from __future__ import annotations
 
@@ -13,97 +16,7 @@ from hypothesis import strategies as st
 
 import tinydl as td
 from tinydl.functional import conv2d, conv_transpose2d
-from tinydl.ops import conv as ops
-from tinydl.testing import check_function, memory_order, strategies
-
-
-def test_every_public_function_is_tested(public_functions: Any) -> None:
-    assert public_functions(ops) - {"pair"} == {"conv2d", "conv_transpose2d"}
-
-
-def loops(
-    x: Any,
-    w: Any,
-    b: Any = None,
-    stride: Any = (1, 1),
-    padding: Any = (0, 0),
-    dilation: Any = (1, 1),
-    groups: int = 1,
-) -> Any:
-    """conv2d as its formula says, one multiplication at a time."""
-    if x.ndim == 3:
-        return loops(x[None], w, b, stride, padding, dilation, groups)[0]
-    (n, _, h, wd), (o, inside, kh, kw) = x.shape, w.shape
-    oh = (h + 2 * padding[0] - dilation[0] * (kh - 1) - 1) // stride[0] + 1
-    ow = (wd + 2 * padding[1] - dilation[1] * (kw - 1) - 1) // stride[1] + 1
-    out = np.zeros((n, o, oh, ow))
-    for m, k, i, j in np.ndindex(*out.shape):
-        first = k // (o // groups) * inside
-        for ch, u, v in np.ndindex(inside, kh, kw):
-            row = i * stride[0] + u * dilation[0] - padding[0]
-            col = j * stride[1] + v * dilation[1] - padding[1]
-            if 0 <= row < h and 0 <= col < wd:
-                out[m, k, i, j] += x[m, first + ch, row, col] * w[k, ch, u, v]
-        if b is not None:
-            out[m, k, i, j] += b[k]
-    return out
-
-
-def transposed_loops(
-    x: Any,
-    w: Any,
-    b: Any = None,
-    stride: Any = (1, 1),
-    padding: Any = (0, 0),
-    output_padding: Any = (0, 0),
-    dilation: Any = (1, 1),
-    groups: int = 1,
-) -> Any:
-    """conv_transpose2d: every element of x paints w, scaled, onto the output."""
-    if x.ndim == 3:
-        return transposed_loops(x[None], w, b, stride, padding, output_padding, dilation, groups)[0]
-    (n, c, h, wd), (_, outside, kh, kw) = x.shape, w.shape
-    oh = (h - 1) * stride[0] - 2 * padding[0] + dilation[0] * (kh - 1) + output_padding[0] + 1
-    ow = (wd - 1) * stride[1] - 2 * padding[1] + dilation[1] * (kw - 1) + output_padding[1] + 1
-    out = np.zeros((n, outside * groups, oh, ow))
-    for m, k, i, j in np.ndindex(*x.shape):
-        first = k // (c // groups) * outside
-        for o, u, v in np.ndindex(outside, kh, kw):
-            row = i * stride[0] + u * dilation[0] - padding[0]
-            col = j * stride[1] + v * dilation[1] - padding[1]
-            if 0 <= row < oh and 0 <= col < ow:
-                out[m, first + o, row, col] += x[m, k, i, j] * w[k, o, u, v]
-    return out if b is None else out + np.reshape(b, (-1, 1, 1))
-
-
-def draw(data: Any, transposed: bool) -> tuple[list[td.Tensor], dict[str, Any]]:
-    g = data.draw(strategies.conv_geometries(transposed))
-    inputs = [data.draw(strategies.tensors(g.input_shape)), data.draw(strategies.tensors(g.weight_shape))]
-    if data.draw(st.booleans()):
-        outputs = g.weight_shape[1] * g.options["groups"] if transposed else g.weight_shape[0]
-        inputs.append(data.draw(strategies.tensors((outputs,))))
-    return inputs, g.options
-
-
-FUNCTIONS = {"conv2d": (conv2d, loops), "conv_transpose2d": (conv_transpose2d, transposed_loops)}
-
-
-@pytest.mark.parametrize("name", FUNCTIONS)
-@given(data=st.data())
-def test_values_and_derivatives(name: str, data: Any) -> None:
-    fn, plain = FUNCTIONS[name]
-    inputs, options = draw(data, name == "conv_transpose2d")
-    assert check_function(lambda *xs: fn(*xs, **options), inputs, lambda *xs: plain(*xs, **options))
-
-
-@pytest.mark.parametrize("name", FUNCTIONS)
-@given(data=st.data())
-def test_agreement_with_torch(name: str, data: Any, torch: Any, agrees_with_torch: Any) -> None:
-    inputs, options = draw(data, name == "conv_transpose2d")
-    theirs = getattr(torch.nn.functional, name)
-    assert agrees_with_torch(
-        lambda *xs: FUNCTIONS[name][0](*xs, **options), lambda *xs: theirs(*xs, **options), inputs
-    )
+from tinydl.testing import memory_order, strategies
 
 
 @given(data=st.data())

@@ -2,39 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import tinydl as td
 from tinydl.functional import dropout
-from tinydl.ops import dropout as ops
-from tinydl.testing import check_function, memory_order, strategies
-
-TESTED = {"dropout"}
-
-
-def test_every_public_function_is_tested(public_functions: Any) -> None:
-    assert public_functions(ops) == TESTED
-
-
-def expected(a: Any, p: float, seed: int) -> Any:
-    """Element by element, from the generator's numbers in logical order."""
-    drawn = td.Generator(seed).random(a.shape).reshape(-1)
-    kept = [
-        0.0 if u < np.float32(p) else float(v) / (1 - p) for u, v in zip(drawn, a.reshape(-1), strict=True)
-    ]
-    return np.array(kept).reshape(a.shape)
-
-
-@given(data=st.data())
-def test_values_and_derivatives(data: Any) -> None:
-    x = data.draw(strategies.tensors(strategies.shapes()))
-    p, seed = data.draw(st.sampled_from((0.5, 0.1, 0.8))), data.draw(st.integers(0, 99))
-    assert check_function(lambda x: dropout(x, p, True, seed), [x], lambda a: expected(a, p, seed))
+from tinydl.testing import memory_order, strategies
 
 
 @pytest.mark.parametrize("p", [0.1, 0.5, 0.9])

@@ -1,81 +1,14 @@
-"""Einstein sums, against loops over all letters, NumPy and PyTorch."""
+"""Einstein sums."""
 
 from __future__ import annotations
 
-import itertools
-import math
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import tinydl as td
-from tinydl.ops import einsum as ops
-from tinydl.testing import check_function, gradgradcheck, strategies
-
-TESTED = {"einsum"}
-
-
-def test_every_public_function_is_tested(public_functions: Any) -> None:
-    assert public_functions(ops) == TESTED
-
-
-def loops(subscripts: str, *arrays: Any) -> Any:
-    """The sum of products, one term for each choice of an index for every letter."""
-    left, _, to = subscripts.partition("->")
-    if "->" not in subscripts:
-        to = "".join(c for c in sorted(set(left)) if c != "," and left.count(c) == 1)
-    names = left.split(",")
-    lengths = {
-        c: n for name, a in zip(names, arrays, strict=True) for c, n in zip(name, a.shape, strict=True)
-    }
-    out = np.zeros([lengths[c] for c in to])
-    for choice in itertools.product(*(range(n) for n in lengths.values())):
-        at = dict(zip(lengths, choice, strict=True))
-        term = math.prod(float(a[tuple(at[c] for c in name)]) for name, a in zip(names, arrays, strict=True))
-        out[tuple(at[c] for c in to)] += term
-    return out
-
-
-@st.composite
-def sums(draw: Any) -> tuple[str, list[Any]]:
-    """Subscripts with letters that repeat, stand alone or are kept, with and without "->"; and tensors."""
-    letters = "bcAa"
-    lengths = {c: draw(st.sampled_from((1, 2, 3, 0) if c == "b" else (1, 2, 3))) for c in letters}
-    names = [
-        "".join(draw(st.lists(st.sampled_from(letters), max_size=3))) for _ in range(draw(st.integers(1, 3)))
-    ]
-    subscripts = ",".join(names)
-    used = sorted(set("".join(names)))
-    if draw(st.booleans()):
-        kept = draw(st.permutations(used))[: draw(st.integers(0, len(used)))]
-        subscripts += "->" + "".join(kept)
-    tensors = [draw(strategies.tensors(tuple(lengths[c] for c in name))) for name in names]
-    return subscripts, tensors
-
-
-@given(sums())
-def test_values_and_derivatives(case: Any) -> None:
-    subscripts, tensors = case
-    assert check_function(lambda *xs: td.einsum(subscripts, *xs), tensors, lambda *a: loops(subscripts, *a))
-
-
-@given(sums())
-def test_numpy_gives_the_same(case: Any) -> None:
-    subscripts, tensors = case
-    want = np.einsum(subscripts, *(x.numpy() for x in tensors))
-    np.testing.assert_allclose(td.einsum(subscripts, *tensors).numpy(), want, rtol=1e-12, atol=1e-12)
-
-
-@given(case=sums())
-def test_agreement_with_torch(case: Any, torch: Any, agrees_with_torch: Any) -> None:
-    subscripts, tensors = case
-    assert agrees_with_torch(
-        lambda *xs: td.einsum(subscripts, *xs), lambda *xs: torch.einsum(subscripts, *xs), tensors
-    )
-
+from tinydl.testing import check_function, gradgradcheck
 
 KNOWN: dict[str, list[tuple[int, ...]]] = {
     "ij,jk->ik": [(2, 3), (3, 4)],

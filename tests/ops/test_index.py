@@ -10,29 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinydl as td
+from grid.index import places_read
 from tinydl.ops import index as ops
-from tinydl.testing import check_function, strategies
-
-TESTED = {"getitem", "take_along_axis", "one_hot"}
-
-
-def test_every_public_function_is_tested(public_functions: Any) -> None:
-    assert public_functions(ops) == TESTED
-
-
-def places_read(shape: tuple[int, ...], key: Any) -> Any:
-    """The flat place of every element that the key reads: NumPy's rule, on integers."""
-    return np.arange(int(np.prod(shape))).reshape(shape)[key]
-
-
-@given(data=st.data())
-def test_getitem(data: Any) -> None:
-    x = data.draw(strategies.tensors(strategies.shapes(max_dims=3)))
-    key = data.draw(strategies.indices(x.shape))
-    at = places_read(x.shape, key)
-    assert check_function(
-        lambda x: x[key], [x], lambda a: np.array([a.flat[i] for i in at.flat]).reshape(at.shape)
-    )
+from tinydl.testing import strategies
 
 
 @given(data=st.data())
@@ -46,18 +26,6 @@ def test_the_gradient_adds_up_where_an_element_is_read_twice(data: Any) -> None:
         want[i] += v
     (dx,) = td.grad(x[key], x, td.tensor(g))
     np.testing.assert_allclose(dx.numpy(), want.reshape(x.shape), rtol=1e-14)
-
-
-@given(data=st.data())
-def test_agreement_with_torch(data: Any, torch: Any, agrees_with_torch: Any) -> None:
-    x = data.draw(strategies.tensors(strategies.shapes(max_dims=3, min_side=1), layout="contiguous"))
-    places = data.draw(st.lists(st.integers(-x.shape[0], x.shape[0] - 1), max_size=4)) if x.ndim else []
-    key: Any = (np.array(places, np.int64),) if x.ndim else ()
-    theirs = (torch.tensor(places, dtype=torch.int64),) if x.ndim else ()
-    if x.ndim > 1:
-        extra = data.draw(st.sampled_from((slice(None, None, 2), slice(1), None, Ellipsis, 0, -1)))
-        key, theirs = (*key, extra), (*theirs, extra)
-    assert agrees_with_torch(lambda x: x[key], lambda a: a[theirs], [x])
 
 
 def test_keys_of_all_kinds() -> None:
@@ -124,30 +92,6 @@ def test_a_key_that_is_changed_afterwards_changes_nothing() -> None:
     out = td.take_along_axis(x, places, 1)
     places.numpy()[:] = 0
     assert td.grad(out.sum(), x)[0].numpy().tolist() == [[1.0, 0.0], [0.0, 1.0]]
-
-
-@given(data=st.data())
-def test_take_along_axis(data: Any, torch: Any, agrees_with_torch: Any) -> None:
-    x = data.draw(strategies.tensors(strategies.shapes(1, 3, min_side=1)))
-    axis = data.draw(strategies.axis(x.ndim))
-    n = x.shape[axis]
-    shape = list(x.shape)
-    shape[axis] = data.draw(st.integers(0, 3))
-    i = data.draw(strategies.arrays(tuple(shape), np.int64, -n, n - 1, "contiguous"))
-    indices = td.tensor(i)
-
-    def plain(a: Any) -> Any:
-        out = np.empty(i.shape)
-        for at in np.ndindex(*i.shape):
-            source = list(at)
-            source[axis] = i[at]
-            out[at] = a[tuple(source)]
-        return out
-
-    assert check_function(lambda x: td.take_along_axis(x, indices.to(x.device), axis), [x], plain)
-    assert agrees_with_torch(
-        lambda x: td.take_along_axis(x, indices, axis), lambda a: a.gather(axis, torch.tensor(i % n)), [x]
-    )
 
 
 def test_take_along_axis_broadcasts_the_indices() -> None:

@@ -1,9 +1,11 @@
-"""Pooling, against loops and against PyTorch."""
+"""Pooling: indices, conventions, the course's numbers, dtypes, errors.
+
+Loops, derivatives and PyTorch are in tests/grid/pool.py.
+"""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,110 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinydl as td
+from grid.pool import TABLE, places, pooled
 from tinydl.functional import avg_pool2d, max_pool2d, min_pool2d
 from tinydl.ops import pool as ops
-from tinydl.testing import check_function, gradcheck, strategies
-
-TESTED = {"max_pool2d", "min_pool2d", "avg_pool2d"}
-LATER = {"adaptive_avg_pool2d", "max_unpool2d"}  # tested with the other ops that change sizes
-
-
-def test_every_public_function_is_tested(public_functions: Any) -> None:
-    assert public_functions(ops) - LATER == TESTED
-
-
-def places(size: int, k: int, s: int, p: int, d: int, ceil: bool) -> int:
-    """How many windows fit: with `ceil`, also one that reaches over the end, if it starts before the end."""
-    n = 0
-    while True:
-        start = n * s - p
-        last = start + d * (k - 1)
-        fits = last <= size + p - 1
-        hangs = ceil and last - (s - 1) <= size + p - 1 and start < size
-        if not (fits or hangs):
-            return n
-        n += 1
-
-
-def windows(
-    a: Any,
-    kernel_size: Any,
-    stride: Any = None,
-    padding: Any = (0, 0),
-    dilation: Any = (1, 1),
-    ceil_mode: bool = False,
-) -> Any:
-    """For every output place: the elements of its window, and how many places it has inside the border."""
-    s = stride or kernel_size
-    h, w = a.shape[-2:]
-    sizes = [
-        places(a.shape[-2 + i], kernel_size[i], s[i], padding[i], dilation[i], ceil_mode) for i in (0, 1)
-    ]
-    for *lead, i, j in np.ndindex(*a.shape[:-2], *sizes):
-        inside, counted = [], 0
-        for u, v in np.ndindex(*kernel_size):
-            row, col = i * s[0] + u * dilation[0] - padding[0], j * s[1] + v * dilation[1] - padding[1]
-            if 0 <= row < h and 0 <= col < w:
-                inside.append((a[(*lead, row, col)], row * w + col))
-            counted += -padding[0] <= row < h + padding[0] and -padding[1] <= col < w + padding[1]
-        yield (*lead, i, j), inside, counted
-    if a.size == 0:
-        yield None, sizes, 0
-
-
-def pooled(a: Any, number: Callable[[Any, int], float], options: dict[str, Any]) -> Any:
-    found = list(windows(a, **options))
-    if a.size == 0:
-        return np.zeros((*a.shape[:-2], *found[0][1]))
-    out = np.zeros([n + 1 for n in found[-1][0]])
-    for at, inside, counted in found:
-        out[at] = number(inside, counted)
-    return out
-
-
-def mean(options: dict[str, Any]) -> Callable[[Any, int], float]:
-    return lambda inside, counted: (
-        sum(v for v, _ in inside) / (counted if options["count_include_pad"] else len(inside))
-    )
-
-
-@given(data=st.data())
-def test_avg_pool2d(data: Any) -> None:
-    g = data.draw(strategies.pool_geometries())
-    x = data.draw(strategies.tensors(g.input_shape))
-    rest = {k: v for k, v in g.options.items() if k != "count_include_pad"}
-    assert check_function(
-        lambda x: avg_pool2d(x, **g.options), [x], lambda a: pooled(a, mean(g.options), rest)
-    )
-
-
-@pytest.mark.parametrize("name", ["max_pool2d", "min_pool2d"])
-@given(data=st.data())
-def test_extremes(name: str, data: Any) -> None:
-    g = data.draw(strategies.pool_geometries(dilated=True))
-    x = data.draw(strategies.tensors(g.input_shape))
-    fn, best = (max_pool2d, max) if name == "max_pool2d" else (min_pool2d, min)
-    assert check_function(
-        lambda x: fn(x, **g.options),
-        [x],
-        lambda a: pooled(a, lambda inside, _: best(v for v, _ in inside), g.options),
-    )
-
-
-@given(data=st.data())
-def test_agreement_with_torch(data: Any, torch: Any, agrees_with_torch: Any) -> None:
-    g, d = data.draw(strategies.pool_geometries()), data.draw(strategies.pool_geometries(dilated=True))
-    x, y = (data.draw(strategies.tensors(shape.input_shape)) for shape in (g, d))
-    functions = torch.nn.functional
-    assert agrees_with_torch(
-        lambda x: avg_pool2d(x, **g.options), lambda a: functions.avg_pool2d(a, **g.options), [x]
-    )
-    assert agrees_with_torch(
-        lambda x: max_pool2d(x, **d.options), lambda a: functions.max_pool2d(a, **d.options), [y]
-    )
-    assert agrees_with_torch(
-        lambda x: min_pool2d(x, **d.options), lambda a: -functions.max_pool2d(-a, **d.options), [y]
-    )
+from tinydl.testing import gradcheck, strategies
 
 
 @given(data=st.data())
@@ -207,7 +109,7 @@ def test_large_windows_keep_their_precision() -> None:
     assert gradcheck(lambda x: avg_pool2d(x, 50), x)
 
 
-@pytest.mark.parametrize("name", sorted(TESTED))
+@pytest.mark.parametrize("name", TABLE)
 def test_errors(name: str) -> None:
     fn = getattr(ops, name)
     x = td.ones(1, 1, 4, 4)

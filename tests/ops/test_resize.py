@@ -1,111 +1,22 @@
-"""Images at another size: interpolation, adaptive pooling and unpooling, against loops and against PyTorch."""
+"""Images at another size: which pixels, windows and places, layout, dtypes, errors.
+
+Loops, derivatives and PyTorch are in tests/grid/resize.py.
+"""
 
 from __future__ import annotations
 
 import itertools
-import math
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import tinydl as td
+from grid.resize import FACTORS
 from tinydl.functional import adaptive_avg_pool2d, interpolate, max_pool2d, max_unpool2d
-from tinydl.ops import resize as ops
-from tinydl.testing import check_function, strategies
-
-TESTED = {"interpolate", "adaptive_avg_pool2d", "max_unpool2d"}
-FACTORS = (0.3, 0.5, 2 / 3, 0.99, 1, 1.1, 1.5, 2, 2.1, 2.5, 3, 3.7)
-
-
-def test_every_public_function_is_tested(public_functions: Any) -> None:
-    assert public_functions(ops) == TESTED
-
-
-def images(min_dims: int = 4, max_dims: int = 4) -> Any:
-    pixels = st.tuples(st.integers(1, 4), st.integers(1, 4))
-    lead = strategies.shapes(min_dims - 2, max_dims - 2, 0, 2)
-    return st.builds(lambda a, b: (*a, *b), lead, pixels)
-
-
-SIZES = st.tuples(st.integers(1, 6), st.integers(1, 6))
-
+from tinydl.testing import memory_order, strategies
 
 # ---- interpolate
-
-
-def nearest(a: Any, size: tuple[int, int]) -> Any:
-    """Output i is where its place begins: pixel floor(i n / m), in integers."""
-    (h, w), (rows, cols) = a.shape[2:], size
-    out = np.zeros((*a.shape[:2], rows, cols))
-    for i, j in np.ndindex(rows, cols):
-        out[:, :, i, j] = a[:, :, i * h // rows, j * w // cols]
-    return out
-
-
-def bilinear(a: Any, size: tuple[int, int], align_corners: bool, factors: Any = None) -> Any:
-    """Each output is a place between pixel centres; pixels beyond the edge repeat it."""
-
-    def place(i: int, n: int, m: int, factor: float | None) -> float:
-        if align_corners:
-            return i * (n - 1) / (m - 1) if m > 1 else 0.0
-        step = n / m if factor is None or m == n else 1 / factor
-        return min(max((i + 0.5) * step - 0.5, 0.0), n - 1)
-
-    out = np.zeros((*a.shape[:2], *size))
-    factors = factors or (None, None)
-    for i, j in np.ndindex(*size):
-        y, x = (place(k, a.shape[2 + d], size[d], factors[d]) for d, k in enumerate((i, j)))
-        for u, v in np.ndindex(*a.shape[2:]):
-            out[:, :, i, j] += a[:, :, u, v] * max(0.0, 1 - abs(y - u)) * max(0.0, 1 - abs(x - v))
-    return out
-
-
-@given(data=st.data())
-def test_nearest(data: Any) -> None:
-    x, size = data.draw(strategies.tensors(images())), data.draw(SIZES)
-    assert check_function(lambda x: interpolate(x, size), [x], lambda a: nearest(a, size))
-
-
-@given(data=st.data())
-def test_bilinear(data: Any) -> None:
-    x, size, corners = data.draw(strategies.tensors(images())), data.draw(SIZES), data.draw(st.booleans())
-    assert check_function(
-        lambda x: interpolate(x, size, mode="bilinear", align_corners=corners),
-        [x],
-        lambda a: bilinear(a, size, corners),
-    )
-
-
-@given(data=st.data())
-def test_bilinear_by_factors(data: Any) -> None:
-    x = data.draw(strategies.tensors(images()))
-    factors = tuple(data.draw(st.sampled_from([f for f in FACTORS if int(n * f) > 0])) for n in x.shape[2:])
-    size = tuple(math.floor(n * f) for n, f in zip(x.shape[2:], factors, strict=True))
-    assert check_function(
-        lambda x: interpolate(x, scale_factor=factors, mode="bilinear"),
-        [x],
-        lambda a: bilinear(a, size, False, factors),
-    )
-
-
-@given(data=st.data())
-def test_interpolate_agrees_with_torch(data: Any, torch: Any, agrees_with_torch: Any) -> None:
-    shape = data.draw(images().filter(lambda s: 0 not in s))
-    x = data.draw(strategies.tensors(shape))
-    options: dict[str, Any] = {"mode": data.draw(st.sampled_from(("nearest", "bilinear")))}
-    if options["mode"] == "bilinear":
-        options["align_corners"] = data.draw(st.booleans())
-    if data.draw(st.booleans()):
-        options["size"] = data.draw(SIZES)
-    else:
-        options["scale_factor"] = tuple(
-            data.draw(st.sampled_from([f for f in FACTORS if int(n * f) > 0])) for n in shape[2:]
-        )
-    theirs = torch.nn.functional.interpolate
-    assert agrees_with_torch(lambda x: interpolate(x, **options), lambda a: theirs(a, **options), [x])
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -195,32 +106,6 @@ def test_sizes_are_integers() -> None:
 # ---- adaptive average pooling
 
 
-def adaptive(a: Any, size: tuple[int, int]) -> Any:
-    h, w = a.shape[-2:]
-    out = np.zeros((*a.shape[:-2], *size))
-    for i, j in np.ndindex(*size):
-        rows = [u for u in range(h) if u + 1 > i * h / size[0] and u < (i + 1) * h / size[0]]
-        cols = [v for v in range(w) if v + 1 > j * w / size[1] and v < (j + 1) * w / size[1]]
-        for u, v in itertools.product(rows, cols):
-            out[..., i, j] += a[..., u, v] / (len(rows) * len(cols))
-    return out
-
-
-@given(data=st.data())
-def test_adaptive_avg_pool2d(data: Any) -> None:
-    x, size = data.draw(strategies.tensors(images(3, 4))), data.draw(SIZES)
-    assert check_function(lambda x: adaptive_avg_pool2d(x, size), [x], lambda a: adaptive(a, size))
-
-
-@given(data=st.data())
-def test_adaptive_avg_pool2d_agrees_with_torch(data: Any, torch: Any, agrees_with_torch: Any) -> None:
-    x = data.draw(strategies.tensors(images(3, 4).filter(lambda s: 0 not in s)))
-    size = data.draw(st.none() | st.integers(1, 6) | st.tuples(*[st.none() | st.integers(1, 6)] * 2))
-    theirs = torch.nn.functional.adaptive_avg_pool2d
-    given_size = (None, None) if size is None else size
-    assert agrees_with_torch(lambda x: adaptive_avg_pool2d(x, size), lambda a: theirs(a, given_size), [x])
-
-
 def test_adaptive_windows_for_all_lengths(torch: Any) -> None:
     for n, m in itertools.product(range(1, 13), range(1, 15)):
         row = np.random.default_rng(0).normal(size=(1, 1, n))
@@ -265,49 +150,6 @@ def test_integers_give_float32() -> None:
 
 
 # ---- unpooling
-
-
-@st.composite
-def pooled(draw: Any, overlapping: bool) -> tuple[Any, Any, dict[str, Any], tuple[int, int]]:
-    """Maxima, their places, the options of the pooling, and the size of the images."""
-    g = draw(strategies.pool_geometries())
-    options = {k: g.options[k] for k in ("kernel_size", "stride", "padding")}
-    if not overlapping:
-        options["stride"] = None
-    x = draw(strategies.tensors(g.input_shape, layout="contiguous"))
-    maxima, places = max_pool2d(x, return_indices=True, **options)
-    values = draw(strategies.tensors(maxima.shape))
-    return values, places, options, g.input_shape[-2:]
-
-
-@given(data=st.data())
-def test_max_unpool2d(data: Any) -> None:
-    x, places, options, size = data.draw(pooled(overlapping=True))
-
-    def loops(a: Any) -> Any:
-        out = np.zeros((*a.shape[:-2], *size))
-        for *lead, i, j in np.ndindex(a.shape):
-            row, col = divmod(int(places.numpy()[(*lead, i, j)]), size[1])
-            out[(*lead, row, col)] += a[(*lead, i, j)]
-        return out
-
-    assert check_function(
-        lambda x: max_unpool2d(x, places.to(x.device), output_size=size, **options), [x], loops
-    )
-
-
-@given(data=st.data())
-def test_max_unpool2d_agrees_with_torch(data: Any, torch: Any, agrees_with_torch: Any) -> None:
-    x, places, options, _ = data.draw(pooled(overlapping=False).filter(lambda found: found[0].size > 0))
-    kernel, border = options["kernel_size"], options["padding"]
-    covered = [n * k - 2 * p for n, k, p in zip(x.shape[-2:], kernel, border, strict=True)]
-    if places.numpy().max() < covered[0] * covered[1] and min(covered) > 0:
-        theirs = torch.nn.functional.max_unpool2d
-        assert agrees_with_torch(
-            lambda x: max_unpool2d(x, places, **options),
-            lambda a: theirs(a, torch.tensor(places.numpy()), **options),
-            [x],
-        )
 
 
 def test_max_unpool2d_by_hand() -> None:
@@ -370,6 +212,19 @@ def test_max_unpool2d_refuses() -> None:
     ]:  # fmt: skip
         with pytest.raises(kind, match=f"^max_unpool2d: {sentence}"):
             max_unpool2d(*arguments)
+
+
+@pytest.mark.parametrize("layout", strategies.IMAGE_LAYOUTS)
+def test_the_layout_is_kept(layout: str, random: Any) -> None:
+    x = td.Tensor(strategies.lay_out(random(2, 3, 4, 5).numpy(), layout), requires_grad=True)
+    for out in (
+        interpolate(x, scale_factor=2),
+        interpolate(x, (3, 4), mode="bilinear"),
+        adaptive_avg_pool2d(x, 2),
+    ):
+        assert memory_order(out) == memory_order(x)
+        g = td.Tensor(strategies.lay_out(random(*out.shape).numpy(), layout))
+        assert memory_order(td.grad(out, x, g)[0]) == memory_order(x)
 
 
 def test_plain_arrays_are_an_error() -> None:
