@@ -1,4 +1,4 @@
-"""What all tests share: Hypothesis profiles, and fixtures for tables of functions and for PyTorch.
+"""What all tests share: Hypothesis profiles, and fixtures for devices, tables of functions and PyTorch.
 
 `TINYDL_HYPOTHESIS=intense` runs every property a thousand times.
 """
@@ -19,6 +19,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import tinydl as td
+from tinydl import nn
+from tinydl.testing.point import host
 
 _slow = [HealthCheck.too_slow, HealthCheck.data_too_large]
 settings.register_profile(
@@ -28,6 +30,13 @@ settings.register_profile(
     "intense", max_examples=1000, deadline=None, print_blob=True, suppress_health_check=_slow
 )
 settings.load_profile(os.environ.get("TINYDL_HYPOTHESIS", "default"))
+
+
+@pytest.fixture(params=["cpu", "strict"], scope="module")  # Hypothesis refuses fixtures made for one test
+def device(request: pytest.FixtureRequest) -> str:
+    """Where the test computes: on the CPU, and on the strict device, which refuses what a GPU would."""
+    name: str = request.param
+    return name
 
 
 @pytest.fixture(scope="session")
@@ -56,7 +65,11 @@ def torch() -> ModuleType:
 
 @pytest.fixture(scope="session")
 def agrees_with_torch(torch: ModuleType) -> Callable[..., bool]:
-    """Whether a function and PyTorch's have the same value and, for a random cotangent, the same gradients."""
+    """Whether a function or layer and PyTorch's have the same value and, for a random cotangent, gradients.
+
+    It computes on the device of the inputs. Layers must have PyTorch's state names; theirs gets our weights, and
+    the gradients of the parameters are compared as well.
+    """
 
     def compare(
         fn: Callable[..., td.Tensor],
@@ -65,22 +78,25 @@ def agrees_with_torch(torch: ModuleType) -> Callable[..., bool]:
         tol: float = 1e-10,
     ) -> bool:
         theirs = [
-            torch.tensor(x.numpy().copy(), requires_grad=x.requires_grad and x.dtype.kind == "f")
+            torch.tensor(host(x).copy(), requires_grad=x.requires_grad and x.dtype.kind == "f")
             for x in inputs
         ]
+        wanted = [(x, a) for x, a in zip(inputs, theirs, strict=True) if x.requires_grad]
+        if isinstance(fn, nn.Module) and isinstance(torch_fn, torch.nn.Module):
+            assert list(fn.state_dict()) == list(torch_fn.state_dict())
+            torch_fn.load_state_dict({name: torch.tensor(a) for name, a in fn.state_dict().items()})
+            wanted += zip(fn.parameters(), torch_fn.parameters(), strict=True)
         out, want = fn(*inputs), torch_fn(*theirs)
         assert out.shape == tuple(want.shape), f"shape {out.shape}, PyTorch's is {tuple(want.shape)}"
-        np.testing.assert_allclose(out.numpy(), want.detach().numpy(), rtol=tol, atol=tol)
+        np.testing.assert_allclose(host(out), want.detach().numpy(), rtol=tol, atol=tol)
         if want.requires_grad:
             cotangent = td.Generator(1).normal(out.shape, np.float64)
-            wanted = [i for i, x in enumerate(inputs) if x.requires_grad]
-            ours = td.grad(out, [inputs[i] for i in wanted], td.tensor(cotangent), allow_unused=True)
-            grads = torch.autograd.grad(
-                want, [theirs[i] for i in wanted], torch.tensor(cotangent), allow_unused=True
-            )
+            leaves, their_leaves = zip(*wanted, strict=True)
+            ours = td.grad(out, leaves, td.tensor(cotangent, device=out.device), allow_unused=True)
+            grads = torch.autograd.grad(want, their_leaves, torch.tensor(cotangent), allow_unused=True)
             for a, b in zip(ours, grads, strict=True):
                 b = np.zeros(a.shape) if b is None else b.numpy()
-                np.testing.assert_allclose(a.numpy(), b, rtol=tol, atol=tol)
+                np.testing.assert_allclose(host(a), b, rtol=tol, atol=tol)
         return True
 
     return compare
@@ -88,9 +104,9 @@ def agrees_with_torch(torch: ModuleType) -> Callable[..., bool]:
 
 @pytest.fixture(scope="session")
 def random() -> Callable[..., td.Tensor]:
-    """Makes float64 tensors of normal numbers that require gradients: random(2, 3, seed=1)."""
+    """Makes float64 tensors of normal numbers that require gradients: random(2, 3, seed=1, device="cpu")."""
 
-    def make(*shape: int, seed: int = 0) -> td.Tensor:
-        return td.tensor(td.Generator(seed).normal(shape, np.float64), requires_grad=True)
+    def make(*shape: int, seed: int = 0, device: str = "cpu") -> td.Tensor:
+        return td.tensor(td.Generator(seed).normal(shape, np.float64), requires_grad=True, device=device)
 
     return make

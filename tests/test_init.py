@@ -76,10 +76,10 @@ def test_orthogonal_matrices_have_no_preferred_sign() -> None:
     assert 30 < signs.count(1.0) < 70
 
 
-def test_he_keeps_the_size_of_signals_through_many_relu_layers() -> None:
-    x = td.randn(64, 200, generator=0)
+def test_he_keeps_the_size_of_signals_through_many_relu_layers(device: str) -> None:
+    x = td.randn(64, 200, generator=0, device=device)
     for i in range(10):
-        x = td.relu(x @ init.he_normal((200, 200), generator=i).T)
+        x = td.relu(x @ init.he_normal((200, 200), generator=i).to(device).T)
     assert 0.3 < float((x * x).mean()) < 3.0
 
 

@@ -126,6 +126,7 @@ def _flow(
     arrived: dict[Node, Any] = {}
     reached: dict[Node, Any] = {}
     heap: list[tuple[int, Op]] = []
+    retained: list[tuple[Tensor, Any]] = []
     useful = None if targets is None else _leading_to(targets, roots)
 
     def arrive(node: Node, grad: Any) -> None:
@@ -153,7 +154,7 @@ def _flow(
                     "retain_graph=True to that one, or compute the forward pass again",
                 )
             if op._retained is not None and targets is None and (out := op._retained()) is not None:
-                out._grad = _tensor_of(g, out.device, False, out._grad)
+                retained.append((out, g))
             needs = op.needs
             wanted = needs if useful is None else tuple([p in useful for p in op._parents])
             if True not in wanted:
@@ -168,6 +169,8 @@ def _flow(
             if not retain_graph:
                 op._parents = None
                 op._kept, op._memories, op._logs = [], [], []
+        for out, g in retained:  # not before all went well
+            out._grad = _tensor_of(g, out.device, False, out._grad)
     finally:
         state.recording, state.on_arrays = before
     reached.update(arrived)

@@ -8,10 +8,14 @@ For y = fn(x) with Jacobian J = dy/dx:
 
 `inputs` is a tensor or a sequence of tensors; fn gets them as its arguments. They are not touched: fn is called
 with copies that require gradients, and recorded inside no_grad() as well.
+
+The results have no graph. So inside fn none of these functions may be called, since derivatives through what it
+returns would be lost; `td.grad(..., create_graph=True)` may.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias
@@ -26,16 +30,30 @@ Tensors: TypeAlias = Tensor | Sequence[Tensor]
 Function: TypeAlias = Callable[..., Any]
 
 
+class _Running(threading.local):
+    who = ""  # the function of this file that runs, if one does
+
+
+_running = _Running()
+
+
 @contextmanager
-def _recording() -> Iterator[None]:
-    before, state.recording = state.recording, True
+def _recording(who: str) -> Iterator[None]:
+    outer = _running.who
+    if outer and state.recording:
+        raise GraphError(
+            who,
+            f"called by a function that {outer} differentiates, where its result would count as a constant; "
+            "use td.grad(..., create_graph=True), or td.no_grad() around it if it is one",
+        )
+    before, state.recording, _running.who = state.recording, True, who
     try:
         yield
     finally:
-        state.recording = before
+        state.recording, _running.who = before, outer
 
 
-@_recording()
+@_recording("vjp")
 def vjp(fn: Function, inputs: Tensors, v: Tensors | None = None) -> tuple[Any, Any]:
     """(fn(inputs), v^T J): the gradient of <fn(inputs), v> for each input.
 
@@ -54,7 +72,7 @@ def vjp(fn: Function, inputs: Tensors, v: Tensors | None = None) -> tuple[Any, A
     return _detached(value), _like(inputs, _filled(found, leaves))
 
 
-@_recording()
+@_recording("jvp")
 def jvp(fn: Function, inputs: Tensors, v: Tensors) -> tuple[Any, Any]:
     """(fn(inputs), J v): how the outputs change along v, which has the shapes of the inputs."""
     leaves, directions = _leaves(inputs), _several(v)
@@ -73,7 +91,7 @@ def jvp(fn: Function, inputs: Tensors, v: Tensors) -> tuple[Any, Any]:
     return _detached(value), products[0] if isinstance(value, Tensor) else tuple(products)
 
 
-@_recording()
+@_recording("hvp")
 def hvp(fn: Function, inputs: Tensors, v: Tensors) -> tuple[Any, Any]:
     """(fn(inputs), H v) for a function with one number as output; v has the shapes of the inputs."""
     leaves, directions = _leaves(inputs), _several(v)
@@ -87,7 +105,7 @@ def hvp(fn: Function, inputs: Tensors, v: Tensors) -> tuple[Any, Any]:
     return _detached(value), _like(inputs, _filled(products, leaves))
 
 
-@_recording()
+@_recording("jacobian")
 def jacobian(fn: Function, inputs: Tensors) -> Any:
     """J for each input: shape (*output shape, *input shape), by one backward pass for each output element."""
     leaves = _leaves(inputs)
@@ -99,7 +117,7 @@ def jacobian(fn: Function, inputs: Tensors) -> Any:
     return _like(inputs, _rows(value, leaves))
 
 
-@_recording()
+@_recording("hessian")
 def hessian(fn: Function, inputs: Tensors) -> Any:
     """H for a function with one number as output: for one input shape (*input shape, *input shape).
 

@@ -6,6 +6,7 @@ nothing is broadcast. `o` is the prediction and `t` the target in the formulas.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -85,8 +86,8 @@ def huber(prediction: Tensor, target: Tensor, delta: float = 1.0, reduction: str
     """(o - t)^2 / 2 where |o - t| <= delta, else delta (|o - t| - delta / 2) (Huber, 1964)."""
     if delta <= 0:
         raise ValueError(f"huber: delta must be positive, got {delta}")
-    error = abs(_difference("huber", prediction, target))
-    inner = clip(error, high=delta)
+    error = _difference("huber", prediction, target)
+    inner = clip(error, -delta, delta)  # keeps the sign: by |o - t| the second derivative at 0 would be 0
     return _reduced("huber", inner * (error - 0.5 * inner), reduction)
 
 
@@ -144,16 +145,16 @@ def cross_entropy(
     axis, classes = _class_axis(who, prediction)
     weights = _class_weights(who, prediction, weight, axis)
     log_probability = log_softmax(prediction, axis)
-    if target.dtype.kind == "f" and target.shape == prediction.shape:
+    if target.dtype.kind in "fc" and target.shape == prediction.shape:
         _check_probabilities(who, "target", target)
         soft = target * (1.0 - label_smoothing) + label_smoothing / classes
-        loss = -((soft if weights is None else soft * weights) * log_probability).sum(axis)
+        loss = -_shares(soft if weights is None else soft * weights, log_probability).sum(axis)
         count = max(loss.size, 1)
         return loss.sum() / count if reduction == "mean" else _reduced(who, loss, reduction)
     loss, chosen = _picked(who, log_probability, target, weights, ignore_index, axis)
     if label_smoothing:
-        spread = log_probability if weights is None else log_probability * weights
-        smooth = -(spread.sum(axis) * (target != ignore_index)) / classes
+        spread = log_probability if weights is None else _shares(weights, log_probability)
+        smooth = -where(target != ignore_index, spread.sum(axis), 0.0) / classes
         loss = (1.0 - label_smoothing) * loss + label_smoothing * smooth
     return _weighted(who, loss, chosen, reduction)
 
@@ -253,6 +254,7 @@ def focal(
     cross = target * softplus(-prediction) + (1.0 - target) * softplus(prediction)
     wrong = target * sigmoid(-prediction) + (1.0 - target) * sigmoid(prediction)  # 1 - p
     balance = target * alpha + (1.0 - target) * (1.0 - alpha)
+    wrong = where(wrong == 0.0, 1.0, wrong)  # where `cross` is 0 as well, and 0^gamma may have no derivative
     return _reduced("focal", balance * wrong**gamma * cross, reduction)
 
 
@@ -307,6 +309,10 @@ def _class_axis(who: str, prediction: Tensor) -> tuple[int, int]:
     if prediction.ndim == 0:
         raise ShapeError(who, "expected a prediction (N, C, ...) or (C,), got a 0-d tensor")
     axis = 1 if prediction.ndim > 1 else 0
+    if prediction.shape[axis] == 0:
+        raise ShapeError(
+            who, f"expected one class or more on axis {axis}, got a prediction {prediction.shape}"
+        )
     return axis, prediction.shape[axis]
 
 
@@ -349,7 +355,13 @@ def _picked(
     if weights is not None:
         everywhere = weights.broadcast_to(shape)
         chosen = chosen * take_along_axis(everywhere, label, axis).squeeze(axis)
-    return -(chosen * take_along_axis(log_probability, label, axis).squeeze(axis)), chosen
+    return -_shares(chosen, take_along_axis(log_probability, label, axis).squeeze(axis)), chosen
+
+
+def _shares(share: Tensor, log_probability: Tensor) -> Tensor:
+    """share * log p; 0 log 0 = 0, for classes masked by a logit of -inf."""
+    nothing = (share == 0.0) & (log_probability == -math.inf)
+    return share * where(nothing, 0.0, log_probability)
 
 
 def _weighted(who: str, loss: Tensor, chosen: Tensor, reduction: str) -> Tensor:

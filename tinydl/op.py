@@ -23,6 +23,7 @@ from tinydl.memory import Log, Memory
 from tinydl.tensor import Tensor
 
 _F32, _F64 = np.dtype(np.float32), np.dtype(np.float64)
+_FOR_COMPLEX_STEP = {_F64, np.dtype(np.complex128)}  # float64 beside complex: `tinydl.testing` needs it
 _creation = itertools.count()
 
 
@@ -177,6 +178,8 @@ class Op:
     def _promote(self, arrays: list[Array]) -> list[Array]:
         """Casts integers and booleans to the float that stands beside them; refuses two different floats."""
         floats = {a.dtype for a in arrays if hasattr(a, "dtype") and a.dtype.kind in "fc"}
+        if floats == _FOR_COMPLEX_STEP:
+            floats = {np.dtype(np.complex128)}
         if len(floats) > 1:
             names = " with ".join(sorted(str(d) for d in floats))
             raise DTypeError(self.name, f"{names}; convert one with .astype(...)")

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinydl.data.augment import RandomAffine, affine
+from tinydl.data.augment import Compose, RandomAffine, RandomHorizontalFlip, affine
 from tinydl.random import Generator
 
 IDENTITY = np.eye(2, dtype=np.float32)[None]
@@ -92,3 +92,21 @@ def test_integers_and_other_shapes_are_refused():
         affine(np.zeros((2, 3), np.float32), IDENTITY, np.zeros((1, 2)))
     with pytest.raises(ValueError, match="uint8"):
         affine(np.zeros((1, 1, 3, 3), np.uint8), IDENTITY, np.zeros((1, 2)))
+
+
+def test_a_flip_mirrors_the_chosen_images_and_only_them():
+    x = picture(200, 2, 3, 5)
+    y = RandomHorizontalFlip(0.3)(x, Generator(1))
+    mirrored = (y == x[..., ::-1]).all((1, 2, 3))
+    assert ((y == x).all((1, 2, 3)) != mirrored).all()
+    assert 40 < mirrored.sum() < 80  # 60 expected, deviation 6.5
+    assert (RandomHorizontalFlip(1)(RandomHorizontalFlip(1)(x, Generator(1)), Generator(2)) == x).all()
+    assert (RandomHorizontalFlip(0)(x, Generator(1)) == x).all()
+    with pytest.raises(ValueError, match=r"RandomHorizontalFlip: p must be in \[0, 1\], got 1.5"):
+        RandomHorizontalFlip(1.5)
+
+
+def test_transforms_run_one_after_the_other():
+    x = picture(3)
+    both = Compose(RandomHorizontalFlip(1), lambda images, generator: images[..., :2])
+    assert (both(x, Generator(1)) == x[..., :3:-1]).all()

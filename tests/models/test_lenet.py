@@ -9,6 +9,7 @@ import pytest
 
 import tinydl as td
 from tinydl.models import LeNet5
+from tinydl.testing.point import host
 
 
 def test_61_706_parameters() -> None:
@@ -21,13 +22,13 @@ def test_61_706_parameters() -> None:
     assert by_layer == {"c1": 156, "c3": 2_416, "c5": 48_120, "f6": 10_164, "output": 850}
 
 
-def test_shapes_layer_by_layer() -> None:
-    model = LeNet5()
+def test_shapes_layer_by_layer(device: str) -> None:
+    model = LeNet5().to(device)
     seen: list[tuple[str, tuple[int, ...]]] = []
     for name, module in model.named_modules():
         if name and name != "activation":
             module.register_forward_hook(lambda m, i, out, name=name: seen.append((name, out.shape)))
-    assert model(td.zeros(2, 1, 32, 32)).shape == (2, 10)
+    assert model(td.zeros(2, 1, 32, 32, device=device)).shape == (2, 10)
     assert seen == [
         ("c1", (2, 6, 28, 28)),
         ("s2", (2, 6, 14, 14)),
@@ -63,9 +64,8 @@ def torch_twin(torch: Any, activation: str, pool: str) -> Any:
 
 
 @pytest.mark.parametrize(("activation", "pool"), [("tanh", "avg"), ("sigmoid", "avg"), ("relu", "max")])
-def test_forward_gradients_and_a_step_are_torchs(activation: str, pool: str) -> None:
-    torch = pytest.importorskip("torch")
-    ours = LeNet5(activation=activation, pool=pool, generator=0).astype("float64")
+def test_forward_gradients_and_a_step_are_torchs(activation: str, pool: str, device: str, torch: Any) -> None:
+    ours = LeNet5(activation=activation, pool=pool, generator=0).astype("float64").to(device)
     theirs = torch_twin(torch, activation, pool)
     state = ours.state_dict()
     assert list(state) == list(theirs.state_dict())
@@ -73,23 +73,23 @@ def test_forward_gradients_and_a_step_are_torchs(activation: str, pool: str) -> 
 
     rng = np.random.default_rng(0)
     images, labels = rng.normal(size=(3, 1, 32, 32)), rng.integers(0, 10, 3)
-    x, y = td.tensor(images, requires_grad=True), torch.tensor(images, requires_grad=True)
+    x, y = td.tensor(images, requires_grad=True, device=device), torch.tensor(images, requires_grad=True)
     a, b = ours(x), theirs(y)
-    np.testing.assert_allclose(a.data, b.detach().numpy(), rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(host(a), b.detach().numpy(), rtol=1e-10, atol=1e-12)
 
     optimizer = td.optim.SGD(ours.parameters(), lr=0.1, momentum=0.9)
     other = torch.optim.SGD(theirs.parameters(), lr=0.1, momentum=0.9)
-    td.losses.cross_entropy(a, td.tensor(labels)).backward()
+    td.losses.cross_entropy(a, td.tensor(labels, device=device)).backward()
     torch.nn.functional.cross_entropy(b, torch.tensor(labels)).backward()
     assert x.grad is not None
-    np.testing.assert_allclose(x.grad.data, y.grad.numpy(), rtol=1e-10, atol=1e-13)
+    np.testing.assert_allclose(host(x.grad), y.grad.numpy(), rtol=1e-10, atol=1e-13)
     for (name, p), q in zip(ours.named_parameters(), theirs.parameters(), strict=True):
         assert p.grad is not None
-        np.testing.assert_allclose(p.grad.data, q.grad.numpy(), rtol=1e-10, atol=1e-12, err_msg=name)
+        np.testing.assert_allclose(host(p.grad), q.grad.numpy(), rtol=1e-10, atol=1e-12, err_msg=name)
     optimizer.step()
     other.step()
     for (name, p), q in zip(ours.named_parameters(), theirs.parameters(), strict=True):
-        np.testing.assert_allclose(p.data, q.detach().numpy(), rtol=1e-10, atol=1e-12, err_msg=name)
+        np.testing.assert_allclose(host(p), q.detach().numpy(), rtol=1e-10, atol=1e-12, err_msg=name)
 
 
 def test_the_generator_decides_the_weights() -> None:
@@ -98,24 +98,25 @@ def test_the_generator_decides_the_weights() -> None:
     assert not any(np.array_equal(a[k], c[k]) for k in a)
 
 
-def test_options() -> None:
-    model = LeNet5(classes=3, channels=2)
-    assert model(td.zeros(1, 2, 32, 32)).shape == (1, 3)
+def test_options(device: str) -> None:
+    model = LeNet5(classes=3, channels=2).to(device)
+    assert model(td.zeros(1, 2, 32, 32, device=device)).shape == (1, 3)
     for wrong in ({"activation": "swish"}, {"pool": "min"}):
         with pytest.raises(ValueError, match="LeNet5: activation must be one of"):
             LeNet5(**wrong)
 
 
-def test_images_of_another_size_say_which_layer_refuses_them() -> None:
+def test_images_of_another_size_say_which_layer_refuses_them(device: str) -> None:
+    model = LeNet5().to(device)
     with pytest.raises(ValueError, match="Conv2d"):
-        LeNet5()(td.zeros(1, 1, 28, 28))
+        model(td.zeros(1, 1, 28, 28, device=device))
     with pytest.raises(ValueError, match=r"Conv2d\(1, 6, kernel_size=5\): input has 3 channels, expected 1"):
-        LeNet5()(td.zeros(1, 3, 32, 32))
+        model(td.zeros(1, 3, 32, 32, device=device))
 
 
-def test_it_learns_eight_random_images_by_heart() -> None:
-    x, labels = td.randn(8, 1, 32, 32, generator=0), td.tensor([0, 1, 2, 3, 4, 5, 6, 7])
-    model = LeNet5(generator=0)
+def test_it_learns_eight_random_images_by_heart(device: str) -> None:
+    x, labels = td.randn(8, 1, 32, 32, generator=0, device=device), td.arange(8, device=device)
+    model = LeNet5(generator=0).to(device)
     optimizer = td.optim.Adam(model.parameters(), lr=5e-3)
     for _ in range(12):
         optimizer.zero_grad()

@@ -9,6 +9,7 @@ import tinydl as td
 from tinydl import nn
 from tinydl.data import DataLoader, xor
 from tinydl.models import MLP
+from tinydl.testing.point import host
 from tinydl.train import Trainer
 
 
@@ -21,14 +22,14 @@ def test_layers_and_parameters() -> None:
     assert [type(layer).__name__ for layer in MLP((3, 2), nn.Tanh)] == ["Flatten", "Dense"]
 
 
-def test_images_are_flattened_and_scores_are_the_formula() -> None:
-    model = MLP((12, 5, 3), nn.Tanh, generator=0)
+def test_images_are_flattened_and_scores_are_the_formula(device: str) -> None:
+    model = MLP((12, 5, 3), nn.Tanh, generator=0).to(device)
     x = td.Generator(1).normal((4, 3, 2, 2))
     (w1, b1), (w2, b2) = (
         (model.state_dict()[f"{i}.weight"], model.state_dict()[f"{i}.bias"]) for i in (1, 3)
     )
     want = np.tanh(x.reshape(4, 12) @ w1.T + b1) @ w2.T + b2
-    np.testing.assert_allclose(model(td.tensor(x)).numpy(), want, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(host(model(td.tensor(x, device=device))), want, rtol=1e-5, atol=1e-6)
 
 
 def test_the_seed_decides_the_weights() -> None:
@@ -48,22 +49,23 @@ def test_too_few_sizes(sizes: tuple[int, ...]) -> None:
         MLP(sizes)
 
 
-def test_inputs_of_another_size_are_refused() -> None:
+def test_inputs_of_another_size_are_refused(device: str) -> None:
     with pytest.raises(ValueError, match="Dense"):
-        MLP((4, 2), generator=0)(td.tensor(np.ones((3, 5), np.float32)))
+        MLP((4, 2), generator=0).to(device)(td.ones(3, 5, device=device))
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_it_solves_xor(seed: int) -> None:
+@pytest.mark.parametrize(("seed", "device"), [(0, "cpu"), (1, "cpu"), (2, "cpu"), (3, "cpu"), (0, "strict")])
+def test_it_solves_xor(seed: int, device: str) -> None:
     table = xor.load()
     generator = td.Generator(seed)
-    model = MLP((2, 4, 1), nn.Tanh, generator)
-    loader = DataLoader((table.x, table.y[:, None].astype(np.float32)), 4, generator=generator)
+    model = MLP((2, 4, 1), nn.Tanh, generator).to(device)
+    rows = table.x, table.y[:, None].astype(np.float32)
+    loader = DataLoader(rows, 4, generator=generator, device=device)
     loss = td.losses.binary_cross_entropy_with_logits
     history = Trainer(model, loss, td.optim.Adam(model.parameters(), lr=0.05), progress=False).fit(
         loader, epochs=200
     )
-    scores = model(td.tensor(table.x)).numpy()[:, 0]
+    scores = host(model(td.tensor(table.x, device=device)))[:, 0]
     assert ((scores > 0) == table.y).all()
     last = history["loss"][-1]
     assert last is not None

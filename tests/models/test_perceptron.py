@@ -11,15 +11,21 @@ import tinydl as td
 from tinydl.data import apples_oranges, or_gate, xor
 from tinydl.data.tabular import Table
 from tinydl.models import Perceptron
+from tinydl.testing.point import host
 
 
-def learn(table: Table, passes: int = 1000, lr: float = 1.0) -> tuple[Perceptron, list[int]]:
-    neuron = Perceptron(table.x.shape[1])
-    x, y = td.tensor(table.x), td.tensor(table.y)
-    corrections = [neuron.learn(x, y, lr)]
+def learn(device: str, table: Table, passes: int = 1000) -> tuple[Perceptron, list[int]]:
+    """A neuron after so many passes or the first without an error, and the corrections of each pass."""
+    neuron = Perceptron(table.x.shape[1]).to(device)
+    x, y = td.tensor(table.x, device=device), td.tensor(table.y, device=device)
+    corrections = [neuron.learn(x, y)]
     while corrections[-1] and len(corrections) < passes:
-        corrections.append(neuron.learn(x, y, lr))
+        corrections.append(neuron.learn(x, y))
     return neuron, corrections
+
+
+def answers(neuron: Perceptron, x: np.ndarray) -> np.ndarray:
+    return host(neuron(td.tensor(x, device=neuron.weight.device)))
 
 
 def by_hand(x: np.ndarray, y: np.ndarray, passes: int, lr: float) -> tuple[list[float], float]:
@@ -33,61 +39,61 @@ def by_hand(x: np.ndarray, y: np.ndarray, passes: int, lr: float) -> tuple[list[
     return w, b
 
 
-def test_it_begins_with_nothing_and_answers_0_at_the_threshold() -> None:
-    neuron = Perceptron(3)
-    assert neuron.weight.numpy().tolist() == [0, 0, 0]
-    assert neuron.bias.numpy().tolist() == [0]
-    answer = neuron(td.tensor(np.ones((2, 3), np.float32)))
-    assert (answer.numpy().tolist(), str(answer.dtype)) == ([0, 0], "int64")
+def test_it_begins_with_nothing_and_answers_0_at_the_threshold(device: str) -> None:
+    neuron = Perceptron(3).to(device)
+    assert host(neuron.weight).tolist() == [0, 0, 0]
+    assert host(neuron.bias).tolist() == [0]
+    answer = answers(neuron, np.ones((2, 3), np.float32))
+    assert (answer.tolist(), str(answer.dtype)) == ([0, 0], "int64")
     assert repr(neuron) == "Perceptron(3)"
     with pytest.raises(ValueError, match="expected one feature or more"):
         Perceptron(0)
 
 
-def test_one_correction_by_hand() -> None:
-    neuron = Perceptron(2)
-    x = td.tensor([[2.0, 3.0]])
-    assert neuron.learn(x, td.tensor([1]), lr=0.5) == 1  # 0 was said: w = 0.5 x, b = 0.5
-    assert (neuron.weight.numpy().tolist(), neuron.bias.numpy().tolist()) == ([1.0, 1.5], [0.5])
-    assert neuron.learn(x, td.tensor([1])) == 0
-    assert neuron.learn(x, td.tensor([0]), lr=0.5) == 1
-    assert (neuron.weight.numpy().tolist(), neuron.bias.numpy().tolist()) == ([0.0, 0.0], [0.0])
+def test_one_correction_by_hand(device: str) -> None:
+    neuron = Perceptron(2).to(device)
+    x, no, yes = (td.tensor(values, device=device) for values in ([[2.0, 3.0]], [0], [1]))
+    assert neuron.learn(x, yes, lr=0.5) == 1  # 0 was said: w = 0.5 x, b = 0.5
+    assert (host(neuron.weight).tolist(), host(neuron.bias).tolist()) == ([1.0, 1.5], [0.5])
+    assert neuron.learn(x, yes) == 0
+    assert neuron.learn(x, no, lr=0.5) == 1
+    assert (host(neuron.weight).tolist(), host(neuron.bias).tolist()) == ([0.0, 0.0], [0.0])
 
 
 @pytest.mark.parametrize("lr", [1.0, 0.25])
 @pytest.mark.parametrize("passes", [1, 2, 5])
-def test_the_rule_written_by_hand_gives_the_same_weights(passes: int, lr: float) -> None:
+def test_the_rule_written_by_hand_gives_the_same_weights(passes: int, lr: float, device: str) -> None:
     rng = np.random.default_rng(0)
     x = rng.integers(-20, 20, (30, 4)).astype(np.float32)  # sums of such numbers are exact
     y = rng.integers(0, 2, 30)
-    neuron = Perceptron(4)
+    neuron = Perceptron(4).to(device)
     for _ in range(passes):
-        neuron.learn(td.tensor(x), td.tensor(y), lr)
+        neuron.learn(td.tensor(x, device=device), td.tensor(y, device=device), lr)
     w, b = by_hand(x, y, passes, lr)
-    assert neuron.weight.numpy().tolist() == w
-    assert neuron.bias.numpy().tolist() == [b]
+    assert host(neuron.weight).tolist() == w
+    assert host(neuron.bias).tolist() == [b]
 
 
-def test_it_learns_or_and_apples_against_oranges() -> None:
+def test_it_learns_or_and_apples_against_oranges(device: str) -> None:
     for table in (or_gate.load(), *(apples_oranges.load(generator=seed) for seed in range(3))):
-        neuron, corrections = learn(table)
+        neuron, corrections = learn(device, table)
         assert corrections[-1] == 0
-        assert (neuron(td.tensor(table.x)).numpy() == table.y).all()
+        assert (answers(neuron, table.x) == table.y).all()
 
 
-def test_it_never_learns_xor_and_at_most_three_of_its_rows() -> None:
+def test_it_never_learns_xor_and_at_most_three_of_its_rows(device: str) -> None:
     table = xor.load()
-    neuron, corrections = learn(table, passes=100)
+    neuron, corrections = learn(device, table, passes=100)
     assert len(corrections) == 100
     assert min(corrections) > 0
-    assert (neuron(td.tensor(table.x)).numpy() == table.y).sum() <= 3
-    assert np.abs(neuron.weight.numpy()).max() <= 3  # it goes round in a circle and does not run away
+    assert (answers(neuron, table.x) == table.y).sum() <= 3
+    assert np.abs(host(neuron.weight)).max() <= 3  # it goes round in a circle and does not run away
 
 
 @given(
     seed=st.integers(0, 2**32), features=st.integers(1, 5), rows=st.integers(2, 40), margin=st.floats(0.2, 2)
 )
-def test_novikoff(seed: int, features: int, rows: int, margin: float) -> None:
+def test_novikoff(device: str, seed: int, features: int, rows: int, margin: float) -> None:
     """On separable rows there are at most R^2 / gamma^2 corrections; the bias counts as a feature that is 1."""
     rng = np.random.default_rng(seed)
     direction = rng.normal(size=features)
@@ -99,22 +105,25 @@ def test_novikoff(seed: int, features: int, rows: int, margin: float) -> None:
     signed = (2 * y - 1) * (x.astype(np.float64) @ direction)  # the plane through 0 divides them
     bound = ((x.astype(np.float64) ** 2).sum(1) + 1).max() / signed.min() ** 2
     assert signed.min() > 0
-    neuron, corrections = learn(Table("t", x, y, ("0", "1"), ("",) * features, ""), passes=int(bound) + 2)
+    table = Table("t", x, y, ("0", "1"), ("",) * features, "")
+    neuron, corrections = learn(device, table, passes=int(bound) + 2)
     assert corrections[-1] == 0
     assert sum(corrections) <= bound
-    assert (neuron(td.tensor(x)).numpy() == y).all()
+    assert (answers(neuron, x) == y).all()
 
 
-def test_it_has_nothing_for_an_optimiser_and_everything_for_a_checkpoint() -> None:
-    neuron, _ = learn(or_gate.load())
+def test_it_has_nothing_for_an_optimiser_and_everything_for_a_checkpoint(device: str) -> None:
+    table = or_gate.load()
+    neuron, _ = learn(device, table)
     assert list(neuron.parameters()) == []
-    other = Perceptron(2)
+    other = Perceptron(2).to(device)
     other.load_state_dict(neuron.state_dict())
-    assert (other(td.tensor(or_gate.load().x)).numpy() == or_gate.load().y).all()
+    assert (answers(other, table.x) == table.y).all()
 
 
-def test_rows_and_targets_must_be_as_many() -> None:
+def test_rows_and_targets_must_be_as_many(device: str) -> None:
+    neuron = Perceptron(2).to(device)
     with pytest.raises(ValueError, match=r"shorter|longer"):
-        Perceptron(2).learn(td.tensor([[1.0, 2.0]]), td.tensor([1, 0]))
+        neuron.learn(td.tensor([[1.0, 2.0]], device=device), td.tensor([1, 0], device=device))
     with pytest.raises(ValueError, match=r"\(1, 3\)|3"):
-        Perceptron(2)(td.tensor([[1.0, 2.0, 3.0]]))
+        neuron(td.tensor([[1.0, 2.0, 3.0]], device=device))

@@ -10,6 +10,7 @@ import pytest
 
 import tinydl as td
 from tinydl import nn
+from tinydl.testing.point import host
 
 CONV: list[Any] = [
     {},
@@ -33,55 +34,33 @@ TRANSPOSE: list[Any] = [
 ]
 
 
-def check_against_torch(ours: nn.Module, theirs: Any, x: Any) -> None:
-    torch = pytest.importorskip("torch")
-    ours.astype("float64")
-    theirs.double()
-    assert list(ours.state_dict()) == list(theirs.state_dict())
-    theirs.load_state_dict({k: torch.tensor(v) for k, v in ours.state_dict().items()})
-    a, b = td.tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
-    y, z = ours(a), theirs(b)
-    assert y.shape == tuple(z.shape)
-    np.testing.assert_allclose(y.data, z.detach().numpy(), rtol=1e-11, atol=1e-13)
-    g = np.random.default_rng(1).normal(size=y.shape)
-    y.backward(td.tensor(g))
-    z.backward(torch.tensor(g))
-    assert a.grad is not None
-    np.testing.assert_allclose(a.grad.data, b.grad.numpy(), rtol=1e-11, atol=1e-13)
-    for p, q in zip(ours.parameters(), theirs.parameters(), strict=True):
-        assert p.grad is not None
-        np.testing.assert_allclose(p.grad.data, q.grad.numpy(), rtol=1e-11, atol=1e-13)
-
-
 @pytest.mark.parametrize("options", CONV, ids=str)
 @pytest.mark.parametrize("kernel", [3, (1, 2)])
-def test_conv2d_is_torchs(options: Any, kernel: Any) -> None:
-    torch = pytest.importorskip("torch")
-    x = np.random.default_rng(0).normal(size=(2, 4, 9, 8))
-    check_against_torch(
-        nn.Conv2d(4, 6, kernel, generator=0, **options), torch.nn.Conv2d(4, 6, kernel, **options), x
-    )
+def test_conv2d_is_torchs(
+    options: Any, kernel: Any, device: str, torch: Any, agrees_with_torch: Any, random: Any
+) -> None:
+    ours = nn.Conv2d(4, 6, kernel, generator=0, **options).astype("float64").to(device)
+    theirs = torch.nn.Conv2d(4, 6, kernel, **options).double()
+    assert agrees_with_torch(ours, theirs, [random(2, 4, 9, 8, device=device)], tol=1e-13)
 
 
 @pytest.mark.parametrize("options", TRANSPOSE, ids=str)
 @pytest.mark.parametrize("kernel", [3, (2, 4)])
-def test_conv_transpose2d_is_torchs(options: Any, kernel: Any) -> None:
-    torch = pytest.importorskip("torch")
-    x = np.random.default_rng(0).normal(size=(2, 4, 5, 4))
-    check_against_torch(
-        nn.ConvTranspose2d(4, 6, kernel, generator=0, **options),
-        torch.nn.ConvTranspose2d(4, 6, kernel, **options),
-        x,
-    )
+def test_conv_transpose2d_is_torchs(
+    options: Any, kernel: Any, device: str, torch: Any, agrees_with_torch: Any, random: Any
+) -> None:
+    ours = nn.ConvTranspose2d(4, 6, kernel, generator=0, **options).astype("float64").to(device)
+    theirs = torch.nn.ConvTranspose2d(4, 6, kernel, **options).double()
+    assert agrees_with_torch(ours, theirs, [random(2, 4, 5, 4, device=device)], tol=1e-13)
 
 
 @pytest.mark.parametrize("layer", ["Conv2d", "ConvTranspose2d"])
-def test_one_image_without_a_batch(layer: str) -> None:
-    conv = getattr(nn, layer)(2, 3, 3, generator=0)
-    x = td.randn(2, 6, 6, generator=1)
+def test_one_image_without_a_batch(layer: str, device: str) -> None:
+    conv = getattr(nn, layer)(2, 3, 3, generator=0).to(device)
+    x = td.randn(2, 6, 6, generator=1, device=device)
     alone, batch = conv(x), conv(td.unsqueeze(x, 0))
     assert alone.shape == batch.shape[1:]
-    np.testing.assert_allclose(alone.data, batch.data[0], rtol=1e-6)
+    np.testing.assert_allclose(host(alone), host(batch)[0], rtol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -122,13 +101,14 @@ def test_impossible_geometries_are_refused_when_the_layer_is_made(options: Any) 
         nn.Conv2d(1, 1, **options)
 
 
-def test_errors_name_the_layer() -> None:
+def test_errors_name_the_layer(device: str) -> None:
+    conv, transpose = nn.Conv2d(1, 2, 5).to(device), nn.ConvTranspose2d(3, 2, 2).to(device)
     with pytest.raises(ValueError, match=r"^Conv2d\(1, 2, kernel_size=5\): .*\(1, 1, 4, 4\)"):
-        nn.Conv2d(1, 2, 5)(td.zeros(1, 1, 4, 4))
+        conv(td.zeros(1, 1, 4, 4, device=device))
     with pytest.raises(ValueError, match=r"^ConvTranspose2d\(3, 2, kernel_size=2\): .*1 channel"):
-        nn.ConvTranspose2d(3, 2, 2)(td.zeros(1, 1, 4, 4))
+        transpose(td.zeros(1, 1, 4, 4, device=device))
     with pytest.raises(ValueError, match=r"^Conv2d\(1, 2, kernel_size=5\): "):
-        nn.Conv2d(1, 2, 5)(td.zeros(4, 4))
+        conv(td.zeros(4, 4, device=device))
 
 
 def test_repr_shows_what_is_not_the_default() -> None:

@@ -10,35 +10,23 @@ import pytest
 
 import tinydl as td
 from tinydl import nn
+from tinydl.testing.point import host
 
 
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("shape", [(3,), (4, 3), (2, 4, 3), (0, 3), (2, 1, 2, 3)])
-def test_values_and_gradients_are_torchs(bias: bool, shape: tuple[int, ...]) -> None:
-    torch = pytest.importorskip("torch")
-    ours = nn.Dense(3, 5, bias=bias, generator=0).astype("float64")
+def test_values_and_gradients_are_torchs(
+    bias: bool, shape: tuple[int, ...], device: str, torch: Any, agrees_with_torch: Any, random: Any
+) -> None:
+    ours = nn.Dense(3, 5, bias=bias, generator=0).astype("float64").to(device)
     theirs = torch.nn.Linear(3, 5, bias=bias).double()
-    assert list(ours.state_dict()) == list(theirs.state_dict())
-    theirs.load_state_dict({k: torch.tensor(v) for k, v in ours.state_dict().items()})
-    rng = np.random.default_rng(0)
-    x, g = rng.normal(size=shape), rng.normal(size=(*shape[:-1], 5))
-    a, b = td.tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
-    y, z = ours(a), theirs(b)
-    np.testing.assert_allclose(y.data, z.detach().numpy(), rtol=1e-12, atol=1e-14)
-    y.backward(td.tensor(g))
-    z.backward(torch.tensor(g))
-    assert a.grad is not None
-    np.testing.assert_allclose(a.grad.data, b.grad.numpy(), rtol=1e-12, atol=1e-14)
-    for p, q in zip(ours.parameters(), theirs.parameters(), strict=True):
-        assert p.grad is not None
-        np.testing.assert_allclose(p.grad.data, q.grad.numpy(), rtol=1e-12, atol=1e-14)
+    assert agrees_with_torch(ours, theirs, [random(*shape, device=device)], tol=1e-14)
 
 
-def test_by_hand() -> None:
-    layer = nn.Dense(2, 1)
-    layer.weight.data = np.array([[2.0, 3.0]], "float32")
-    layer.bias.data = np.array([0.5], "float32")
-    assert layer(td.tensor([[1.0, 10.0]])).data.tolist() == [[32.5]]
+def test_by_hand(device: str) -> None:
+    layer = nn.Dense(2, 1).to(device)
+    layer.load_state_dict({"weight": np.array([[2.0, 3.0]]), "bias": np.array([0.5])})
+    assert host(layer(td.tensor([[1.0, 10.0]], device=device))).tolist() == [[32.5]]
 
 
 def test_weights_start_uniform_within_one_over_the_root_of_the_inputs() -> None:
@@ -66,9 +54,9 @@ def test_sizes_must_be_positive(sizes: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("shape", [(4,), (2, 4), (3, 2), ()])
-def test_inputs_that_do_not_fit_name_the_layer(shape: Any) -> None:
+def test_inputs_that_do_not_fit_name_the_layer(shape: Any, device: str) -> None:
     with pytest.raises(ValueError, match=r"^Dense\(3, 5\): "):
-        nn.Dense(3, 5)(td.zeros(shape))
+        nn.Dense(3, 5).to(device)(td.zeros(shape, device=device))
 
 
 def test_repr() -> None:

@@ -11,6 +11,7 @@ import pytest
 import tinydl as td
 from tinydl import nn
 from tinydl.nn import embedding as layers
+from tinydl.testing.point import host
 
 TESTED = {"Embedding"}
 
@@ -22,29 +23,30 @@ def test_every_layer_is_tested() -> None:
 
 @pytest.mark.parametrize("dtype", ["int64", "int32", "uint8"])
 @pytest.mark.parametrize("shape", [(), (4,), (2, 3), (0,), (2, 0, 3)])
-def test_values_and_gradients_are_torchs(shape: Any, dtype: str, torch: Any) -> None:
-    ours, theirs = nn.Embedding(5, 3, generator=0).astype("float64"), torch.nn.Embedding(5, 3).double()
+def test_values_and_gradients_are_torchs(shape: Any, dtype: str, device: str, torch: Any) -> None:
+    ours = nn.Embedding(5, 3, generator=0).astype("float64").to(device)
+    theirs = torch.nn.Embedding(5, 3).double()
     assert list(ours.state_dict()) == list(theirs.state_dict()) == ["weight"]
     theirs.load_state_dict({"weight": torch.tensor(ours.state_dict()["weight"])})
     rng = np.random.default_rng(0)
     x, g = rng.integers(0, 5, shape).astype(dtype), rng.normal(size=(*shape, 3))
-    y, z = ours(td.tensor(np.array(x))), theirs(torch.tensor(np.array(x, np.int64)))
+    y, z = ours(td.tensor(np.array(x), device=device)), theirs(torch.tensor(np.array(x, np.int64)))
     assert y.shape == (*shape, 3)
-    assert np.array_equal(y.numpy(), z.detach().numpy())
-    y.backward(td.tensor(g))
+    assert np.array_equal(host(y), z.detach().numpy())
+    y.backward(td.tensor(g, device=device))
     z.backward(torch.tensor(g))
     assert ours.weight.grad is not None
-    np.testing.assert_allclose(ours.weight.grad.numpy(), theirs.weight.grad.numpy(), rtol=1e-14)
+    np.testing.assert_allclose(host(ours.weight.grad), theirs.weight.grad.numpy(), rtol=1e-14)
 
 
-def test_by_hand() -> None:
-    layer = nn.Embedding(3, 2)
-    layer.weight.data = np.array([[0, 1], [10, 11], [20, 21]], "float32")
-    y = layer(td.tensor([[2, 0], [2, 2]]))
-    assert y.numpy().tolist() == [[[20, 21], [0, 1]], [[20, 21], [20, 21]]]
+def test_by_hand(device: str) -> None:
+    layer = nn.Embedding(3, 2).to(device)
+    layer.load_state_dict({"weight": np.array([[0.0, 1.0], [10.0, 11.0], [20.0, 21.0]])})
+    y = layer(td.tensor([[2, 0], [2, 2]], device=device))
+    assert host(y).tolist() == [[[20, 21], [0, 1]], [[20, 21], [20, 21]]]
     y.sum().backward()
     assert layer.weight.grad is not None
-    assert layer.weight.grad.numpy().tolist() == [[1, 1], [0, 0], [3, 3]]  # added where a row was read thrice
+    assert host(layer.weight.grad).tolist() == [[1, 1], [0, 0], [3, 3]]  # added where a row was read thrice
 
 
 def test_rows_start_standard_normal() -> None:
@@ -62,16 +64,16 @@ def test_sizes_must_be_positive(sizes: tuple[int, int]) -> None:
         nn.Embedding(*sizes)
 
 
-def test_errors() -> None:
-    layer = nn.Embedding(5, 3)
+def test_errors(device: str) -> None:
+    layer = nn.Embedding(5, 3).to(device)
     for wrong, got in (([0, 5], "0 to 5"), ([-1, 2], "-1 to 2")):
         with pytest.raises(
             ValueError, match=rf"^Embedding\(5, 3\): expected integers in \[0, 4\], got {got}"
         ):
-            layer(td.tensor(wrong))
+            layer(td.tensor(wrong, device=device))
     for x, name in (
-        (td.ones(2), "float32"),
-        (td.tensor([True]), "bool"),
+        (td.ones(2, device=device), "float32"),
+        (td.tensor([True], device=device), "bool"),
         (np.zeros(2, int), "ndarray"),
         ([0], "list"),
     ):
@@ -79,6 +81,15 @@ def test_errors() -> None:
             TypeError, match=rf"^Embedding\(5, 3\): expected a tensor of integers, got {name}"
         ):
             layer(x)
+
+
+def test_integers_on_another_device() -> None:
+    for device, other in (("cpu", "strict"), ("strict", "cpu")):
+        with pytest.raises(
+            td.errors.DeviceError,
+            match=rf"^Embedding\(5, 3\): the tensor is on {device}, an index on {other}; move one with",
+        ):
+            nn.Embedding(5, 3).to(device)(td.tensor([1], device=other))
 
 
 def test_repr() -> None:

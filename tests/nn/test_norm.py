@@ -11,6 +11,7 @@ import pytest
 import tinydl as td
 from tinydl import nn
 from tinydl.nn import norm as layers
+from tinydl.testing.point import host
 
 TESTED = {"BatchNorm1d", "BatchNorm2d", "LayerNorm", "GroupNorm"}
 
@@ -40,11 +41,11 @@ CASES: list[tuple[str, tuple[Any, ...], dict[str, Any], tuple[int, ...]]] = [
 
 @pytest.mark.parametrize(("name", "sizes", "options", "shape"), CASES, ids=str)
 def test_training_and_evaluation_are_torchs(
-    name: str, sizes: Any, options: Any, shape: Any, torch: Any
+    name: str, sizes: Any, options: Any, shape: Any, device: str, torch: Any
 ) -> None:
     """Three batches in training with gradients, then one in evaluation; all of the state in between."""
     ours, theirs = getattr(nn, name)(*sizes, **options), getattr(torch.nn, name)(*sizes, **options).double()
-    ours.astype("float64")
+    ours.astype("float64").to(device)
     assert list(ours.state_dict()) == list(theirs.state_dict())
     rng = np.random.default_rng(0)
     for p in theirs.parameters():
@@ -55,15 +56,15 @@ def test_training_and_evaluation_are_torchs(
             ours.eval()
             theirs.eval()
         x, g = rng.normal(1.0, 2.0, shape), rng.normal(size=shape)
-        a, b = td.tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
+        a, b = td.tensor(x, requires_grad=True, device=device), torch.tensor(x, requires_grad=True)
         y, z = ours(a), theirs(b)
-        np.testing.assert_allclose(y.numpy(), z.detach().numpy(), rtol=1e-10, atol=1e-11)
+        np.testing.assert_allclose(host(y), z.detach().numpy(), rtol=1e-10, atol=1e-11)
         ours_all, theirs_all = [a, *ours.parameters()], [b, *theirs.parameters()]
-        mine = td.grad(y, ours_all, td.tensor(g))
+        mine = td.grad(y, ours_all, td.tensor(g, device=device))
         want = torch.autograd.grad(z, theirs_all, torch.tensor(g))
         for p, q in zip(mine, want, strict=True):
             assert p is not None
-            np.testing.assert_allclose(p.numpy(), q.numpy(), rtol=1e-8, atol=1e-9)
+            np.testing.assert_allclose(host(p), q.numpy(), rtol=1e-8, atol=1e-9)
         for (key, value), other in zip(ours.state_dict().items(), theirs.state_dict().values(), strict=True):
             assert value.dtype == other.numpy().dtype
             np.testing.assert_allclose(value, other.numpy(), rtol=1e-12, atol=1e-13, err_msg=key)
@@ -77,10 +78,10 @@ def test_option_names_and_their_order_are_torchs(name: str, torch: Any) -> None:
     assert {k: p.default for k, p in ours.items()} == {k: theirs[k].default for k in ours}
 
 
-def test_the_average_of_all_batches() -> None:
-    layer = nn.BatchNorm1d(1, momentum=None)
+def test_the_average_of_all_batches(device: str) -> None:
+    layer = nn.BatchNorm1d(1, momentum=None).to(device)
     for batch in ([0.0, 2.0], [4.0, 6.0], [10.0, 14.0]):
-        layer(td.tensor(batch).reshape(2, 1))
+        layer(td.tensor(batch, device=device).reshape(2, 1))
     assert layer.running_mean is not None
     assert layer.running_var is not None
     assert layer.running_mean.item() == pytest.approx((1 + 5 + 12) / 3, rel=1e-6)
@@ -101,29 +102,30 @@ def test_the_state_and_its_first_values() -> None:
     assert [v.tolist() for v in nn.GroupNorm(1, 2).state_dict().values()] == [[1, 1], [0, 0]]
 
 
-def test_evaluation_changes_nothing() -> None:
-    layer = nn.BatchNorm1d(2).eval()
+def test_evaluation_changes_nothing(device: str) -> None:
+    layer = nn.BatchNorm1d(2).to(device).eval()
     before = layer.state_dict()
-    layer(td.randn(5, 2, generator=0))
+    layer(td.randn(5, 2, generator=0, device=device))
     after = layer.state_dict()
     assert all(np.array_equal(before[k], after[k]) for k in before)
 
 
-def test_without_running_values_evaluation_takes_those_of_the_batch() -> None:
-    layer, x = nn.BatchNorm1d(2, track_running_stats=False), td.randn(5, 2, generator=0)
-    assert np.array_equal(layer.eval()(x).numpy(), layer.train()(x).numpy())
+def test_without_running_values_evaluation_takes_those_of_the_batch(device: str) -> None:
+    layer = nn.BatchNorm1d(2, track_running_stats=False).to(device)
+    x = td.randn(5, 2, generator=0, device=device)
+    assert np.array_equal(host(layer.eval()(x)), host(layer.train()(x)))
     assert layer.running_mean is layer.running_var is layer.num_batches_tracked is None
 
 
-def test_running_values_change_in_place_and_saved_ones_do_not() -> None:
-    layer = nn.BatchNorm1d(2)
+def test_running_values_change_in_place_and_saved_ones_do_not(device: str) -> None:
+    layer = nn.BatchNorm1d(2).to(device)
     assert layer.running_mean is not None
     kept, saved = layer.running_mean, layer.state_dict()
-    layer(td.randn(5, 2, generator=0) + 3)
+    layer(td.randn(5, 2, generator=0, device=device) + 3)
     assert layer.running_mean is kept
-    assert kept.numpy().min() > 0.1
+    assert host(kept).min() > 0.1
     assert saved["running_mean"].tolist() == [0.0, 0.0]
-    other = nn.BatchNorm1d(2)
+    other = nn.BatchNorm1d(2).to(device)
     other.load_state_dict(layer.state_dict())
     assert all(
         np.array_equal(a, b)
@@ -131,22 +133,21 @@ def test_running_values_change_in_place_and_saved_ones_do_not() -> None:
     )
 
 
-def test_a_refused_batch_changes_nothing() -> None:
+def test_a_refused_batch_changes_nothing(device: str) -> None:
     for momentum in (0.1, None):
-        layer = nn.BatchNorm1d(2, momentum=momentum)
-        for x in (td.ones(1, 2), td.ones(4, 3), td.ones(4, 2, dtype="float64")):
-            with pytest.raises((ValueError, TypeError)):
-                layer(x)
+        layer = nn.BatchNorm1d(2, momentum=momentum).to(device)
+        for shape, dtype in (((1, 2), "float32"), ((4, 3), "float32"), ((4, 2), "float64")):
+            with pytest.raises((ValueError, TypeError), match=r"^BatchNorm1d\(2\): "):
+                layer(td.ones(shape, dtype=dtype, device=device))
         assert [v.tolist() for v in layer.state_dict().values()] == [[1, 1], [0, 0], [0, 0], [1, 1], 0]
 
 
-def test_conversion_takes_the_running_values_along() -> None:
-    layer = nn.BatchNorm1d(2).astype("float64")
-    assert [v.dtype for v in layer.state_dict().values()] == [np.float64] * 4 + [np.int64]
-    assert layer(td.ones(4, 2, dtype="float64")).dtype == np.float64
-    assert layer.eval()(td.ones(4, 2, dtype="float64")).dtype == np.float64
-    assert nn.BatchNorm1d(2)(td.ones(4, 2)).dtype == np.float32
-    assert nn.BatchNorm1d(2).eval()(td.ones(4, 2)).dtype == np.float32
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_conversion_takes_the_running_values_along(dtype: str, device: str) -> None:
+    layer, x = nn.BatchNorm1d(2).to(device).astype(dtype), td.ones(4, 2, dtype=dtype, device=device)
+    assert [v.dtype for v in layer.state_dict().values()] == [dtype] * 4 + [np.int64]
+    assert layer(x).dtype == dtype
+    assert layer.eval()(x).dtype == dtype
 
 
 @pytest.mark.parametrize(
@@ -164,16 +165,16 @@ def test_conversion_takes_the_running_values_along() -> None:
         (nn.GroupNorm(2, 4), (4, 6), r"GroupNorm\(2, 4\): expected weight of shape \(6,\), got \(4,\)"),
     ],
 )  # fmt: skip
-def test_inputs_that_do_not_fit_name_the_layer(layer: Any, shape: Any, sentence: str) -> None:
+def test_inputs_that_do_not_fit_name_the_layer(layer: Any, shape: Any, sentence: str, device: str) -> None:
     with pytest.raises(ValueError, match=f"^{sentence}"):
-        layer(td.ones(shape))
+        layer.to(device)(td.ones(shape, device=device))
 
 
-def test_another_dtype_names_the_layer() -> None:
+def test_another_dtype_names_the_layer(device: str) -> None:
     with pytest.raises(
         TypeError, match=r"^BatchNorm1d\(3\): running_mean is float32, the input float64; convert one"
     ):
-        nn.BatchNorm1d(3)(td.ones(4, 3, dtype="float64"))
+        nn.BatchNorm1d(3).to(device)(td.ones(4, 3, dtype="float64", device=device))
 
 
 def test_impossible_sizes_are_refused_when_the_layer_is_made() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 import tinydl as td
 from tinydl import nn
+from tinydl.testing.point import host
 
 MAX: list[Any] = [
     (2,), (3, 2), (3, 1, 1), ((2, 3), (1, 2), (1, 0)), (2, 2, 0, 2), (3, 2, 1, 1, True), (2, 3, 0, 1, True),
@@ -29,46 +30,39 @@ def _torch_options(kind: str, options: Any) -> Any:
     [*(("max", o) for o in MAX), *(("min", o) for o in MAX), *(("avg", o) for o in AVG)],
     ids=str,
 )
-def test_values_and_gradients_are_torchs(kind: str, options: Any) -> None:
-    torch = pytest.importorskip("torch")
+def test_values_and_gradients_are_torchs(
+    kind: str, options: Any, device: str, torch: Any, agrees_with_torch: Any, random: Any
+) -> None:
     layer = {"max": nn.MaxPool2d, "min": nn.MinPool2d, "avg": nn.AvgPool2d}[kind](*options)
     twin = (torch.nn.AvgPool2d if kind == "avg" else torch.nn.MaxPool2d)(**_torch_options(kind, options))
     sign = -1.0 if kind == "min" else 1.0
-    x = np.random.default_rng(0).normal(size=(2, 3, 7, 8))
-    a, b = td.tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
-    y, z = layer(a), sign * twin(sign * b)
-    assert y.shape == tuple(z.shape)
-    np.testing.assert_allclose(y.data, z.detach().numpy(), rtol=1e-13)
-    g = np.random.default_rng(1).normal(size=y.shape)
-    y.backward(td.tensor(g))
-    z.backward(torch.tensor(g))
-    assert a.grad is not None
-    np.testing.assert_allclose(a.grad.data, b.grad.numpy(), rtol=1e-13, atol=1e-15)
+    x = random(2, 3, 7, 8, device=device)
+    assert agrees_with_torch(layer, lambda a: sign * twin(sign * a), [x], tol=1e-15)
 
 
 @pytest.mark.parametrize("layer", [nn.MaxPool2d(3, 1, 1), nn.MinPool2d(3, 1, 1)])
-def test_the_border_never_wins(layer: Any) -> None:
+def test_the_border_never_wins(layer: Any, device: str) -> None:
     sign = 1.0 if type(layer) is nn.MinPool2d else -1.0  # all above, or all below, a border of zeros
-    x = td.full((1, 1, 3, 3), sign)
-    assert (layer(x).data == sign).all()
+    x = td.full((1, 1, 3, 3), sign, device=device)
+    assert (host(layer(x)) == sign).all()
 
 
-def test_indices_may_be_changed_without_changing_the_gradient() -> None:
-    x = td.tensor(np.arange(16.0).reshape(1, 1, 4, 4), requires_grad=True)
+def test_indices_may_be_changed_without_changing_the_gradient(device: str) -> None:
+    x = td.tensor(np.arange(16.0).reshape(1, 1, 4, 4), requires_grad=True, device=device)
     out, indices = td.functional.max_pool2d(x, 2, return_indices=True)
     indices.data[...] = 0
     out.sum().backward()
     assert x.grad is not None
-    assert x.grad.data.sum() == 4.0
-    assert x.grad.data[0, 0, 3, 3] == 1.0
+    assert host(x.grad).sum() == 4.0
+    assert host(x.grad)[0, 0, 3, 3] == 1.0
 
 
-def test_errors_name_the_layer() -> None:
+def test_errors_name_the_layer(device: str) -> None:
     for layer in (nn.MaxPool2d(5), nn.MinPool2d(5), nn.AvgPool2d(5)):
         with pytest.raises(ValueError, match=rf"^{type(layer).__name__}\(5\): "):
-            layer(td.zeros(1, 1, 3, 3))
+            layer(td.zeros(1, 1, 3, 3, device=device))
     with pytest.raises(ValueError, match=r"^MaxPool2d\(2, padding=2\): "):
-        nn.MaxPool2d(2, padding=2)(td.zeros(1, 1, 5, 5))
+        nn.MaxPool2d(2, padding=2)(td.zeros(1, 1, 5, 5, device=device))
 
 
 def test_repr() -> None:

@@ -75,16 +75,17 @@ CASES: list[tuple[Any, tuple[int, ...], int, int]] = [
 
 
 @pytest.mark.parametrize(("layer", "shape", "parameters", "made"), CASES, ids=str)
-def test_counts_of_layers(layer: Any, shape: Any, parameters: int, made: int) -> None:
-    assert together(layer.summary(shape)) == (parameters, made)
+def test_counts_of_layers(layer: Any, shape: Any, parameters: int, made: int, device: str) -> None:
+    assert together(layer.to(device).summary(shape)) == (parameters, made)
 
 
-def test_products_of_a_convolution_counted_one_by_one() -> None:
+def test_products_of_a_convolution_counted_one_by_one(device: str) -> None:
     """Border zeros count: each output takes one product for every weight of its kernel."""
-    layer = nn.Conv2d(4, 6, (3, 2), stride=2, padding=1, groups=2)
-    out = layer(td.zeros(1, 4, 6, 7))
+    layer = nn.Conv2d(4, 6, (3, 2), stride=2, padding=1, groups=2).to(device)
+    x = td.zeros(1, 4, 6, 7, device=device)
+    out = layer(x)
     per_output = layer.weight.size // 6
-    assert layer.multiply_adds(td.zeros(1, 4, 6, 7), out) == sum(per_output for _ in np.ndindex(out.shape))
+    assert layer.multiply_adds(x, out) == sum(per_output for _ in np.ndindex(out.shape))
     assert nn.ReLU().multiply_adds(out, out) == 0
 
 
@@ -102,8 +103,8 @@ class Twice(nn.Module):
         return self.other(self.again(self.first(x))) * self.scale
 
 
-def test_shared_layers_and_weights_count_once_and_every_use_has_a_line() -> None:
-    text = Twice().summary((4,))
+def test_shared_layers_and_weights_count_once_and_every_use_has_a_line(device: str) -> None:
+    text = Twice().to(device).summary((4,))
     assert [(r[0], r[3], r[4]) for r in rows(text)] == [
         ("first", "20", "16"),
         ("first", "0", "16"),
@@ -118,14 +119,14 @@ def test_nested_names() -> None:
     assert [r[0] for r in rows(model.summary((3,)))] == ["0.0", "0.1", "2"]
 
 
-def net() -> Any:
+def net(device: str) -> Any:
     return nn.Sequential(
         nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Dropout(0.5, generator=0), nn.Flatten(), nn.Dense(8, 2)
-    )
+    ).to(device)
 
 
-def test_it_leaves_no_trace() -> None:
-    model = net()
+def test_it_leaves_no_trace(device: str) -> None:
+    model = net(device)
     model[1].eval()
     before, modes = model.state_dict(), [m.training for m in model.modules()]
     place = model[2].generator.get_state()
@@ -137,24 +138,24 @@ def test_it_leaves_no_trace() -> None:
     assert not any(vars(m).get("_forward_hooks") for m in model.modules())
 
 
-def test_it_leaves_no_trace_when_it_fails() -> None:
-    model = net()
+def test_it_leaves_no_trace_when_it_fails(device: str) -> None:
+    model = net(device)
     with pytest.raises(ValueError, match=r"^Dense\(8, 2\): "):
         model.summary((1, 5, 5))
     assert all(m.training for m in model.modules())
     assert not any(vars(m).get("_forward_hooks") for m in model.modules())
 
 
-def test_other_hooks_stay() -> None:
-    model, calls = net(), []
+def test_other_hooks_stay(device: str) -> None:
+    model, calls = net(device), []
     model[0].register_forward_hook(lambda m, inputs, out: calls.append(out.shape))
     model.summary((1, 4, 4))
-    model(td.zeros(2, 1, 4, 4))
+    model(td.zeros(2, 1, 4, 4, device=device))
     assert calls == [(1, 2, 2, 2), (2, 2, 2, 2)]
 
 
-def test_float64_models() -> None:
-    assert together(nn.Dense(3, 2).astype("float64").summary((3,))) == (8, 6)
+def test_float64_models(device: str) -> None:
+    assert together(nn.Dense(3, 2).astype("float64").to(device).summary((3,))) == (8, 6)
 
 
 def test_own_layers_say_what_they_cost() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 import tinydl as td
 from tinydl import nn, optim
+from tinydl.testing.point import host
 
 KINDS: dict[str, Any] = {
     "SGD": lambda p: optim.SGD(p, lr=0.1),
@@ -23,36 +24,37 @@ KINDS: dict[str, Any] = {
 }
 
 
-def parameters(dtype: str = "float32") -> list[td.Tensor]:
+def parameters(device: str = "cpu", dtype: str = "float32") -> list[td.Tensor]:
     rng = np.random.default_rng(0)
-    return [td.tensor(rng.normal(size=s).astype(dtype), requires_grad=True) for s in ((3, 2), (4,), ())]
+    arrays = [rng.normal(size=s).astype(dtype) for s in ((3, 2), (4,), ())]
+    return [td.tensor(a, requires_grad=True, device=device) for a in arrays]
 
 
 def train(optimizer: optim.Optimizer, steps: int, start: int = 0) -> None:
     for i in range(start, start + steps):
         rng = np.random.default_rng(i)
         for p in optimizer.params:
-            p.grad = td.tensor(np.asarray(rng.normal(size=p.shape), p.dtype))
+            p.grad = td.tensor(np.asarray(rng.normal(size=p.shape), p.dtype), device=p.device)
         optimizer.step()
 
 
 @pytest.mark.parametrize("kind", list(KINDS))
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_dtypes_stay(kind: str, dtype: str) -> None:
-    params = parameters(dtype)
+def test_dtypes_stay(kind: str, dtype: str, device: str) -> None:
+    params = parameters(device, dtype)
     arrays = [p.data for p in params]
     optimizer = KINDS[kind](params)
     train(optimizer, 3)
     for p, array in zip(params, arrays, strict=True):
         assert p.dtype == dtype
         assert p.data is array  # in place
-        assert np.isfinite(array).all()
+        assert np.isfinite(host(p)).all()
     assert all(b.dtype == dtype for b in optimizer.state_dict()["buffers"].values())
 
 
 @pytest.mark.parametrize("kind", list(KINDS))
-def test_gradients_are_not_changed(kind: str) -> None:
-    params = parameters()
+def test_gradients_are_not_changed(kind: str, device: str) -> None:
+    params = parameters(device)
     optimizer = KINDS[kind](params)
     for _ in range(2):
         grads = []
@@ -60,48 +62,48 @@ def test_gradients_are_not_changed(kind: str) -> None:
             p.grad = td.ones_like(p)
             grads.append(p.grad)
         optimizer.step()
-        assert all((g.data == 1).all() and g is p.grad for g, p in zip(grads, params, strict=True))
+        assert all((host(g) == 1).all() and g is p.grad for g, p in zip(grads, params, strict=True))
 
 
 @pytest.mark.parametrize("kind", list(KINDS))
-def test_memory_layout_does_not_matter(kind: str) -> None:
+def test_memory_layout_does_not_matter(kind: str, device: str) -> None:
     array = np.random.default_rng(0).normal(size=(3, 4))
-    c, f = (td.tensor(np.array(array, order=o), requires_grad=True) for o in ("C", "F"))
+    c, f = (td.tensor(np.array(array, order=o), requires_grad=True, device=device) for o in ("C", "F"))
     train(KINDS[kind]([c]), 3)
     train(KINDS[kind]([f]), 3)
-    assert np.array_equal(c.data, f.data)
+    assert np.array_equal(host(c), host(f))
     assert f.data.flags.f_contiguous
 
 
 @pytest.mark.parametrize("kind", list(KINDS))
-def test_parameters_without_a_gradient_stay(kind: str) -> None:
-    params = parameters()
-    before = [p.data.copy() for p in params]
+def test_parameters_without_a_gradient_stay(kind: str, device: str) -> None:
+    params = parameters(device)
+    before = [host(p).copy() for p in params]
     optimizer = KINDS[kind](params)
     optimizer.step()
-    assert all(np.array_equal(p.data, b) for p, b in zip(params, before, strict=True))
+    assert all(np.array_equal(host(p), b) for p, b in zip(params, before, strict=True))
     params[1].grad = td.ones_like(params[1])
     optimizer.step()
-    assert np.array_equal(params[0].data, before[0])
-    assert not np.array_equal(params[1].data, before[1])
+    assert np.array_equal(host(params[0]), before[0])
+    assert not np.array_equal(host(params[1]), before[1])
 
 
 @pytest.mark.parametrize("kind", list(KINDS))
-def test_the_rate_can_be_set_between_steps(kind: str) -> None:
-    params = parameters()
+def test_the_rate_can_be_set_between_steps(kind: str, device: str) -> None:
+    params = parameters(device)
     optimizer = KINDS[kind](params)
     optimizer.lr = 0.0
-    before = [p.data.copy() for p in params]
+    before = [host(p).copy() for p in params]
     train(optimizer, 2)
-    assert all(np.array_equal(p.data, b) for p, b in zip(params, before, strict=True))
+    assert all(np.array_equal(host(p), b) for p, b in zip(params, before, strict=True))
     optimizer.lr = 0.1
     train(optimizer, 1)
-    assert not any(np.array_equal(p.data, b) for p, b in zip(params, before, strict=True))
+    assert not any(np.array_equal(host(p), b) for p, b in zip(params, before, strict=True))
 
 
 @pytest.mark.parametrize("kind", list(KINDS))
-def test_a_quadratic_gets_smaller(kind: str) -> None:
-    x = td.tensor(np.array([3.0, -2.0]), requires_grad=True)
+def test_a_quadratic_gets_smaller(kind: str, device: str) -> None:
+    x = td.tensor([3.0, -2.0], requires_grad=True, dtype="float64", device=device)
     optimizer = KINDS[kind]([x])
     first = float((x * x).sum())
     for _ in range(20):
@@ -111,15 +113,15 @@ def test_a_quadratic_gets_smaller(kind: str) -> None:
     assert float((x * x).sum()) < 0.99 * first
 
 
-def test_zero_grad_forgets() -> None:
-    params = parameters()
+def test_zero_grad_forgets(device: str) -> None:
+    params = parameters(device)
     optimizer = optim.SGD(params, lr=0.1)
     train(optimizer, 1)
     kept = params[0].grad
-    values = kept.data.copy()
+    values = host(kept).copy()
     optimizer.zero_grad()
     assert all(p.grad is None for p in params)
-    assert np.array_equal(kept.data, values)
+    assert np.array_equal(host(kept), values)
 
 
 # ---- saving
@@ -127,42 +129,42 @@ def test_zero_grad_forgets() -> None:
 
 @pytest.mark.parametrize("kind", list(KINDS))
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_restored_optimiser_goes_on_to_the_bit(kind: str, dtype: str) -> None:
-    params = parameters(dtype)
+def test_a_restored_optimiser_goes_on_to_the_bit(kind: str, dtype: str, device: str) -> None:
+    params = parameters(device, dtype)
     optimizer = KINDS[kind](params)
     train(optimizer, 4)
-    values, state = [p.data.copy() for p in params], optimizer.state_dict()
+    values, state = [host(p).copy() for p in params], optimizer.state_dict()
     train(optimizer, 4, start=4)
 
-    others = [td.tensor(v, requires_grad=True) for v in values]
+    others = [td.tensor(v, requires_grad=True, device=device) for v in values]
     restored = KINDS[kind](others)
     restored.lr = 123.0
     restored.load_state_dict(state)
     train(restored, 4, start=4)
     for p, q in zip(params, others, strict=True):
-        assert p.data.tobytes() == q.data.tobytes()
+        assert host(p).tobytes() == host(q).tobytes()
     assert restored.lr == optimizer.lr
 
 
 @pytest.mark.parametrize("kind", list(KINDS))
-def test_a_state_can_pass_through_json_and_safetensors(kind: str, tmp_path: Any) -> None:
-    params = parameters()
+def test_a_state_can_pass_through_json_and_safetensors(kind: str, device: str, tmp_path: Any) -> None:
+    params = parameters(device)
     optimizer = KINDS[kind](params)
     train(optimizer, 3)
     state = optimizer.state_dict()
     td.save(state["buffers"], tmp_path / "b")
     rest = json.loads(json.dumps({k: v for k, v in state.items() if k != "buffers"}))
-    others = [td.tensor(p.data, requires_grad=True) for p in params]
+    others = [td.tensor(p, requires_grad=True, device=device) for p in params]
     restored = KINDS[kind](others)
     restored.load_state_dict({**rest, "buffers": td.load(tmp_path / "b")})
     train(optimizer, 2, start=3)
     train(restored, 2, start=3)
-    assert all(p.data.tobytes() == q.data.tobytes() for p, q in zip(params, others, strict=True))
+    assert all(host(p).tobytes() == host(q).tobytes() for p, q in zip(params, others, strict=True))
 
 
 @pytest.mark.parametrize("kind", list(KINDS))
-def test_a_state_is_a_copy(kind: str) -> None:
-    optimizer = KINDS[kind](parameters())
+def test_a_state_is_a_copy(kind: str, device: str) -> None:
+    optimizer = KINDS[kind](parameters(device))
     train(optimizer, 2)
     state = optimizer.state_dict()
     before = {k: v.copy() for k, v in state["buffers"].items()}
@@ -182,14 +184,14 @@ def test_the_state_names_every_hyperparameter(kind: str) -> None:
     assert own == set(optimizer.state_dict()["hyperparameters"])
 
 
-def test_a_foreign_state_is_refused_and_changes_nothing() -> None:
-    optimizer = KINDS["Adam"](parameters())
+def test_a_foreign_state_is_refused_and_changes_nothing(device: str) -> None:
+    optimizer = KINDS["Adam"](parameters(device))
     train(optimizer, 2)
     before = optimizer.state_dict()
-    other = KINDS["SGD momentum"](parameters())
+    other = KINDS["SGD momentum"](parameters(device))
     with pytest.raises(ValueError, match=r"Adam\.load_state_dict: .*another kind"):
         optimizer.load_state_dict(other.state_dict())
-    fewer = KINDS["Adam"](parameters()[:2])
+    fewer = KINDS["Adam"](parameters(device)[:2])
     train(fewer, 1)
     with pytest.raises(ValueError, match=r"Adam\.load_state_dict: .*other parameters"):
         optimizer.load_state_dict(fewer.state_dict())
@@ -264,22 +266,40 @@ def test_options_out_of_range() -> None:
 
 
 @pytest.mark.parametrize("kind", list(KINDS))
-def test_a_network_converted_after_its_optimiser_was_made(kind: str) -> None:
-    net = nn.Dense(2, 2)
+def test_a_network_converted_after_its_optimiser_was_made(kind: str, device: str) -> None:
+    net = nn.Dense(2, 2).to(device)
     optimizer = KINDS[kind](net.parameters())
     net.astype("float64")
     before = net.state_dict()
-    net(td.ones(1, 2, dtype="float64")).sum().backward()
-    with pytest.raises(RuntimeError, match=r"float32 on cpu is now .*float64.*make the optimiser after"):
+    net(td.ones(1, 2, dtype="float64", device=device)).sum().backward()
+    with pytest.raises(
+        RuntimeError, match=rf"float32 on {device} is now .*float64.*make the optimiser after"
+    ):
         optimizer.step()
     assert all(np.array_equal(before[k], v) for k, v in net.state_dict().items())
     assert optimizer.state_dict()["steps"] == 0
 
 
-def test_an_optimiser_keeps_no_gradients_or_graphs_alive() -> None:
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_a_network_moved_after_its_optimiser_was_made(kind: str, device: str) -> None:
+    net, other = nn.Dense(2, 2).to(device), {"cpu": "strict", "strict": "cpu"}[device]
+    optimizer = KINDS[kind](net.parameters())
+    train(optimizer, 1)
+    before, state = net.to(other).state_dict(), optimizer.state_dict()
+    net(td.ones(1, 2, device=other)).sum().backward()
+    with pytest.raises(RuntimeError, match=rf"float32 on {device} is now .* on {other}; make the optimiser"):
+        optimizer.step()
+    assert all(np.array_equal(before[k], v) for k, v in net.state_dict().items())
+    optimizer.load_state_dict(state)  # its buffers stay where it was made
+    after = optimizer.state_dict()
+    assert after["steps"] == 1
+    assert all(np.array_equal(after["buffers"][k], v) for k, v in state["buffers"].items())
+
+
+def test_an_optimiser_keeps_no_gradients_or_graphs_alive(device: str) -> None:
     gc.disable()
     try:
-        x = td.tensor([1.0], requires_grad=True)
+        x = td.tensor([1.0], requires_grad=True, device=device)
         optimizer = optim.Adam([x])
         (x * x).backward()
         watched = weakref.ref(x.grad)
@@ -290,11 +310,11 @@ def test_an_optimiser_keeps_no_gradients_or_graphs_alive() -> None:
         gc.enable()
 
 
-def test_two_optimisers_may_share_a_parameter() -> None:
+def test_two_optimisers_may_share_a_parameter(device: str) -> None:
     """State belongs to the optimiser, not to the parameter or its id."""
-    x = td.tensor(np.array([1.0]), requires_grad=True)
+    x = td.tensor([1.0], requires_grad=True, dtype="float64", device=device)
     a, b = optim.Adam([x], lr=0.1), optim.Adam([x], lr=0.1)
-    x.grad = td.tensor(np.array([1.0]))
+    x.grad = td.tensor([1.0], dtype="float64", device=device)
     a.step()
     before = x.item()
     b.step()

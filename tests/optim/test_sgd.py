@@ -10,6 +10,7 @@ import pytest
 
 import tinydl as td
 from tinydl import optim
+from tinydl.testing.point import host
 
 OPTIONS = [
     {"momentum": m, "nesterov": n, "weight_decay": w}
@@ -19,11 +20,10 @@ OPTIONS = [
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
-def test_fifty_steps_are_torchs(options: dict[str, Any]) -> None:
-    torch = pytest.importorskip("torch")
+def test_fifty_steps_are_torchs(options: dict[str, Any], device: str, torch: Any) -> None:
     rng = np.random.default_rng(0)
     start = [rng.normal(size=s) for s in ((3, 2), (4,), ())]
-    ours = [td.tensor(np.asarray(a), requires_grad=True) for a in start]
+    ours = [td.tensor(np.asarray(a), requires_grad=True, device=device) for a in start]
     theirs = [torch.tensor(a, requires_grad=True) for a in start]
     a = optim.SGD(ours, lr=0.03, **options)
     b = torch.optim.SGD(theirs, lr=0.03, **options)
@@ -33,17 +33,17 @@ def test_fifty_steps_are_torchs(options: dict[str, Any]) -> None:
                 p.grad = q.grad = None
                 continue
             g = np.asarray(rng.normal(size=p.shape))
-            p.grad, q.grad = td.tensor(g), torch.tensor(g)
+            p.grad, q.grad = td.tensor(g, device=device), torch.tensor(g)
         a.step()
         b.step()
         for p, q in zip(ours, theirs, strict=True):
-            np.testing.assert_allclose(p.data, q.detach().numpy(), rtol=1e-12, atol=1e-14)
+            np.testing.assert_allclose(host(p), q.detach().numpy(), rtol=1e-12, atol=1e-14)
 
 
-def test_one_step_by_hand() -> None:
-    x = td.tensor(np.array([2.0]), requires_grad=True)
+def test_one_step_by_hand(device: str) -> None:
+    x = td.tensor([2.0], requires_grad=True, dtype="float64", device=device)
     optimizer = optim.SGD([x], lr=0.5, momentum=0.5, weight_decay=0.1)
-    x.grad = td.tensor(np.array([1.0]))
+    x.grad = td.tensor([1.0], dtype="float64", device=device)
     optimizer.step()  # g = 1.2, v = 1.2
     assert x.item() == pytest.approx(1.4, rel=1e-15)
     optimizer.step()  # g = 1.14, v = 1.74

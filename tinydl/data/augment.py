@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -40,6 +41,33 @@ class RandomAffine:
         matrices[:, 0, 0], matrices[:, 0, 1] = np.cos(angle), np.sin(angle + shear)
         matrices[:, 1, 0], matrices[:, 1, 1] = -np.sin(angle), np.cos(angle + shear)
         return affine(images, matrices / scale[:, None, None], drawn[:, 3:])
+
+
+class RandomHorizontalFlip:
+    """Mirrors each image of a batch (N, C, H, W) left to right with probability `p`."""
+
+    def __init__(self, p: float = 0.5) -> None:
+        if not 0 <= p <= 1:
+            raise ValueError(f"RandomHorizontalFlip: p must be in [0, 1], got {p}")
+        self.p = p
+
+    def __call__(self, images: Array, generator: Generator) -> Array:
+        chosen = generator.random((len(images),)) < self.p
+        flipped = images.copy()
+        flipped[chosen] = images[chosen, ..., ::-1]
+        return flipped
+
+
+class Compose:
+    """Several transforms, one after the other."""
+
+    def __init__(self, *transforms: Callable[[Array, Generator], Array]) -> None:
+        self.transforms = transforms
+
+    def __call__(self, images: Array, generator: Generator) -> Array:
+        for transform in self.transforms:
+            images = transform(images, generator)
+        return images
 
 
 def affine(images: Array, matrices: Array, shifts: Array) -> Array:

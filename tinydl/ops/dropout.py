@@ -21,7 +21,7 @@ def dropout(x: Tensor, p: float = 0.5, training: bool = True, generator: Generat
         return x
     keep = as_generator(generator).random(x.shape) >= p
     scale = 0.0 if p == 1.0 else 1.0 / (1.0 - p)
-    dtype = x.dtype if x.dtype.kind == "f" else "float32"
+    dtype = x.dtype if x.dtype.kind in "fc" else "float32"
     mask = x.device.xp.empty_like(x._data, dtype=dtype)  # in the layout of x
     mask[...] = x.device.asarray(keep)
     mask *= scale

@@ -80,11 +80,9 @@ def einsum(subscripts: str, *tensors: Tensor) -> Tensor:
 
 
 def _diagonal(x: Tensor, letters: str, name: str) -> tuple[Tensor, str]:
-    """x[..., i, ..., i, ...] along the axes that share a name, as one axis at the end."""
+    """x[..., i, ..., i, ...] along the axes that share a name, as one axis in front: so C order stays C order."""
     axes = [i for i, c in enumerate(letters) if c == name]
     others = [i for i in range(x.ndim) if i not in axes]
-    n = x.shape[axes[0]]
-    places = x.device.xp.arange(n)
-    moved = x.transpose((*others, *axes))
-    key = (*(slice(None) for _ in others), *(places for _ in axes))
-    return moved[key], "".join(letters[i] for i in others) + name
+    places = x.device.xp.arange(x.shape[axes[0]])
+    moved = x.transpose((*axes, *others))
+    return moved[tuple(places for _ in axes)], name + "".join(letters[i] for i in others)

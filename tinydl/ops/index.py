@@ -100,7 +100,9 @@ def take_along_axis(x: Tensor, indices: Tensor, axis: int) -> Tensor:
             f"indices of shape {indices.shape} do not fit x of shape {x.shape} along axis {axis}",
         )
     if indices.device is not x.device:
-        raise DeviceError("take_along_axis", f"x is on {x.device}, the indices on {indices.device}")
+        raise DeviceError(
+            "take_along_axis", f"x is on {x.device}, the indices on {indices.device}; move one with .to(...)"
+        )
     if x.device is not cpu and x.device.checks_values:
         _check_range(x.shape[axis:], (indices._data,))
     xp = x.device.xp
@@ -123,7 +125,9 @@ def _index(part: Any, device: Device | None) -> Any:
     """One part of a key as something that the device's arrays can be indexed with."""
     if isinstance(part, Tensor):
         if device is not None and part.device is not device:
-            raise DeviceError("getitem", f"the tensor is on {device}, an index on {part.device}")
+            raise DeviceError(
+                "getitem", f"the tensor is on {device}, an index on {part.device}; move one with .to(...)"
+            )
         part = part._data
     elif isinstance(part, list):
         if device is not None:

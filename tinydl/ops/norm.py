@@ -17,7 +17,7 @@ import math
 from typing import Any
 
 from tinydl.device import Array
-from tinydl.errors import DTypeError, ShapeError
+from tinydl.errors import DeviceError, DTypeError, ShapeError
 from tinydl.op import Op
 from tinydl.ops.reduce import mean, var
 from tinydl.ops.shape import reshape
@@ -103,6 +103,10 @@ def batch_norm(
     c = x.shape[1]
     parts = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
     for what, value in parts.items():
+        if isinstance(x, Tensor) and isinstance(value, Tensor) and value.device is not x.device:
+            raise DeviceError(
+                who, f"{what} is on {value.device}, the input on {x.device}; move one with .to(...)"
+            )
         if value is not None and value.dtype != x.dtype and x.dtype.kind == "f":
             raise DTypeError(
                 who, f"{what} is {value.dtype}, the input {x.dtype}; convert one with .astype(...)"
@@ -171,8 +175,9 @@ def group_norm(
     for what, value in (("weight", weight), ("bias", bias)):
         if value is not None and value.shape != (c,):
             raise ShapeError(who, f"expected {what} of shape ({c},), got {value.shape}")
-    groups = reshape(x, (x.shape[0], num_groups, math.prod(x.shape[1:]) // num_groups))
-    out = reshape(Normalize((2,), eps)(groups), x.shape)
+    # Only the channels are split: another shape would need a copy of images that lie in memory as N, H, W, C.
+    groups = reshape(x, (x.shape[0], num_groups, c // num_groups, *x.shape[2:]))
+    out = reshape(Normalize(tuple(range(2, groups.ndim)), eps)(groups), x.shape)
     return _stretched(out, weight, bias, (1, c) + (1,) * (x.ndim - 2))
 
 

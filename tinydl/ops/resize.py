@@ -1,25 +1,50 @@
 """Images made larger and smaller: interpolation, adaptive pooling, unpooling.
 
 Interpolating and averaging along an axis are linear, so each is a matrix: with A for the rows and B for the
-columns,  out = A x B^T  for every image and channel. The derivatives are those of the two matrix products.
+columns,  out = A x B^T  for every image and channel, and the derivative takes the transposed matrices.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from tinydl.device import Array
 from tinydl.errors import DTypeError, ShapeError
+from tinydl.op import Op
 from tinydl.ops.conv import pair
 from tinydl.ops.index import AddAt
-from tinydl.ops.linalg import matmul
-from tinydl.ops.shape import reshape, transpose
-from tinydl.tensor import Tensor, tensor
+from tinydl.ops.shape import reshape
+from tinydl.tensor import Tensor
 
 Matrix = npt.NDArray[np.float64]
+
+
+class Resample(Op):
+    """out = A x B^T for the last two axes of x,  dx = A^T g B."""
+
+    __slots__ = ("columns", "rows")
+    promotes = "always"
+
+    def __init__(self, rows: Matrix, columns: Matrix) -> None:
+        self.rows, self.columns = rows, columns
+
+    def forward(self, x: Array) -> Array:
+        a, b = (self.device.asarray(m.astype(x.dtype)) for m in (self.rows, self.columns))
+        xp = self.device.xp
+        out = xp.empty_like(x, shape=(*x.shape[:-2], len(a), len(b)))  # in the layout of x
+        out[...] = xp.matmul(xp.matmul(a, x), b.T)
+        return out
+
+    def backward(self, g: Any) -> Any:
+        return Resample(self.rows.T, self.columns.T)(g)
+
+
+# ---- the functions
 
 
 def interpolate(
@@ -64,7 +89,8 @@ def interpolate(
             matrices.append(np.eye(n))
         else:
             matrices.append(_nearest(n, m, step) if mode == "nearest" else _linear(n, m, step, align_corners))
-    return _both_axes(x, *matrices)
+    out: Tensor = Resample(*matrices)(x)
+    return out
 
 
 def adaptive_avg_pool2d(x: Tensor, output_size: int | Sequence[int | None] | None) -> Tensor:
@@ -85,7 +111,9 @@ def adaptive_avg_pool2d(x: Tensor, output_size: int | Sequence[int | None] | Non
     sizes = pair(
         who, "output_size", [n if m is None else m for n, m in zip(x.shape[-2:], wanted, strict=True)], 1
     )
-    return _both_axes(x, *(_means(n, m) for n, m in zip(x.shape[-2:], sizes, strict=True)))
+    rows, columns = (_means(n, m) for n, m in zip(x.shape[-2:], sizes, strict=True))
+    out: Tensor = Resample(rows, columns)(x)
+    return out
 
 
 def max_unpool2d(
@@ -125,14 +153,6 @@ def max_unpool2d(
         raise ShapeError(who, f"indices reach beyond an output of {h} x {w}")
     flat = (places + x.device.xp.arange(n)[:, None] * (h * w)).reshape(-1)
     return reshape(AddAt(flat, (n * h * w,))(reshape(x, -1)), (*x.shape[:-2], h, w))
-
-
-def _both_axes(x: Tensor, rows: Matrix, columns: Matrix) -> Tensor:
-    a, b = (
-        tensor(m.astype(x.dtype if x.dtype.kind == "f" else np.float32), device=x.device)
-        for m in (rows, columns)
-    )
-    return matmul(matmul(a, x), transpose(b))
 
 
 def _nearest(n: int, m: int, step: float) -> Matrix:

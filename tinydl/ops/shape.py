@@ -240,10 +240,10 @@ def pad(
     widths = [(pairs, pairs)] * x.ndim if isinstance(pairs, int) else [(int(a), int(b)) for a, b in pairs]
     if len(widths) != x.ndim or min((w for pair in widths for w in pair), default=0) < 0:
         raise ShapeError("pad", f"expected {x.ndim} pairs of widths of 0 or more, got {pairs}")
-    if mode == "constant":
-        return Pad(tuple(widths), value)(x)
-    if mode not in ("edge", "reflect"):
+    if mode not in ("constant", "edge", "reflect"):
         raise ValueError(f"pad: mode must be 'constant', 'edge' or 'reflect', got {mode!r}")
+    if mode == "constant" or not any(w for pair in widths for w in pair):  # no border: a copy in every mode
+        return Pad(tuple(widths), value)(x)
     for axis, ((a, b), n) in enumerate(zip(widths, x.shape, strict=True)):
         if a or b:
             if n == 0 or (mode == "reflect" and max(a, b) >= n):

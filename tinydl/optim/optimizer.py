@@ -82,8 +82,8 @@ class Optimizer:
             "taken": list(self.taken),
             "hyperparameters": {name: getattr(self, name) for name in self.hyperparameters},
             "buffers": {
-                f"{i}.{name}": np.array(p.device.to_host(array))
-                for i, (p, buffers) in enumerate(zip(self.params, self._buffers, strict=True))
+                f"{i}.{name}": np.array(device.to_host(array))
+                for i, ((_, _, device), buffers) in enumerate(zip(self._made_for, self._buffers, strict=True))
                 for name, array in buffers.items()
             },
         }
@@ -105,6 +105,6 @@ class Optimizer:
         self.taken = [int(n) for n in state["taken"]]
         for name, value in state["hyperparameters"].items():
             setattr(self, name, value)
-        for i, buffers in enumerate(self._buffers):
+        for i, ((_, _, device), buffers) in enumerate(zip(self._made_for, self._buffers, strict=True)):
             for name, array in buffers.items():
-                array[...] = self.params[i].device.asarray(np.asarray(state["buffers"][f"{i}.{name}"]))
+                array[...] = device.asarray(np.asarray(state["buffers"][f"{i}.{name}"]))

@@ -115,7 +115,7 @@ class OneCycleLR(Schedule):
 class ReduceLROnPlateau(Schedule):
     """lr times `factor` when the watched value has not become smaller for more than `patience` epochs.
 
-    Smaller means below the best by the relative `threshold`.
+    Smaller means below the best by the relative `threshold`. A change of the rate by `eps` or less is not made.
     """
 
     saved = ("base_lr", "count", "best", "waited")
@@ -127,13 +127,15 @@ class ReduceLROnPlateau(Schedule):
         patience: int = 10,
         threshold: float = 1e-4,
         min_lr: float = 0.0,
+        eps: float = 1e-8,
     ) -> None:
         if not 0 < factor < 1 or patience < 0:
             raise ValueError(
                 f"ReduceLROnPlateau: expected 0 < factor < 1 and patience >= 0, got {factor}, {patience}"
             )
         super().__init__(optimizer)
-        self.factor, self.patience, self.threshold, self.min_lr = factor, patience, threshold, min_lr
+        self.factor, self.patience, self.threshold = factor, patience, threshold
+        self.min_lr, self.eps = min_lr, eps
         self.best = math.inf
         self.waited = 0
 
@@ -147,7 +149,9 @@ class ReduceLROnPlateau(Schedule):
         else:
             self.waited += 1
         if self.waited > self.patience:
-            self.optimizer.lr = max(self.optimizer.lr * self.factor, self.min_lr)
+            lower = max(self.optimizer.lr * self.factor, self.min_lr)
+            if self.optimizer.lr - lower > self.eps:
+                self.optimizer.lr = lower
             self.waited = 0
 
 
