@@ -263,6 +263,25 @@ def test_float32_stays_float32() -> None:
     assert {r.dtype for r in all_of(lambda x: (x * 2).sum(), x, v)} == {np.dtype("float32")}
 
 
+@pytest.mark.parametrize("outer", ["vjp", "jvp", "hvp", "jacobian", "hessian"])
+def test_one_inside_another_would_lose_derivatives(outer: str) -> None:
+    def slope(x: td.Tensor) -> td.Tensor:
+        return td.vjp(lambda x: (x**4).sum(), x)[1].sum()
+
+    def differentiated(fn: Callable[..., Any]) -> Any:
+        return getattr(td, outer)(fn, X, *([V] if outer in ("jvp", "hvp") else []))
+
+    with pytest.raises(RuntimeError, match=rf"^vjp: called by a function that {outer} differentiates"):
+        differentiated(slope)
+
+    def constant(x: td.Tensor) -> td.Tensor:
+        with td.no_grad():
+            return slope(x)
+
+    differentiated(lambda x: (x * constant(x)).sum())
+    assert slope(X).item() == (4 * X.numpy() ** 3).sum()  # and nothing is left behind
+
+
 def test_functions_that_take_gradients_themselves() -> None:
     def slope(x: td.Tensor) -> td.Tensor:
         (g,) = td.grad((x**4).sum(), x, create_graph=True)

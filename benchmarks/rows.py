@@ -1,0 +1,158 @@
+"""The rows of `python -m benchmarks.speed`: which network learns what, on which batch and by which optimiser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+import tinydl as td
+from benchmarks.networks import Library, autoencoder, lenet, mlp, resnet18, tinydl, unet, vae
+
+Array: TypeAlias = npt.NDArray[Any]
+Draw: TypeAlias = Callable[[np.random.Generator], list[Array]]
+
+
+def _classified(batch: int, *shape: int) -> Draw:
+    return lambda random: [random.standard_normal((batch, *shape), np.float32), random.integers(0, 10, batch)]
+
+
+def _pictures_and_noise(random: np.random.Generator) -> list[Array]:
+    return [random.random((128, 784), np.float32), random.standard_normal((128, 20), np.float32)]
+
+
+def _pictures_and_masks(random: np.random.Generator) -> list[Array]:
+    x = random.standard_normal((8, 1, 64, 64), np.float32)
+    return [x, (random.random(x.shape) > 0.5).astype(np.float32)]
+
+
+def _classification(library: Library, model: Any, x: Any, labels: Any) -> Any:
+    return library.cross_entropy(model(x), labels)
+
+
+def _reconstruction(library: Library, model: Any, x: Any) -> Any:
+    return library.mse(model(x), x)
+
+
+def _evidence(library: Library, model: Any, x: Any, noise: Any) -> Any:
+    """The negative evidence lower bound, per image."""
+    logits, mu, logvar = model(x, noise)
+    error = library.bce_with_logits(logits, x, reduction="sum")
+    return (error + library.gaussian_kl(mu, logvar)) / x.shape[0]
+
+
+def _segmentation(library: Library, model: Any, x: Any, mask: Any) -> Any:
+    return library.bce_with_logits(model(x), mask)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table: what is trained on which batch, and the ratio to PyTorch that it has to reach.
+
+    `floor` must be reached, `goal` is aimed for. `loss(library, model, *batch)` is differentiated.
+    """
+
+    title: str
+    floor: float
+    goal: float
+    network: Callable[[Library], Any]
+    batch: Draw
+    loss: Callable[..., Any]
+    optimizer: str
+    options: dict[str, float]
+
+    def initial(self) -> dict[str, Array]:
+        """The weights that all contenders begin with, by tinydl's names, and the batch as "batch.0", ..."""
+        td.manual_seed(0)
+        arrays: dict[str, Array] = dict(self.network(tinydl()).state_dict())
+        batch = self.batch(np.random.default_rng(0))
+        return arrays | {f"batch.{i}": array for i, array in enumerate(batch)}
+
+    def step(self, library: Library, model: Any, batch: list[Any]) -> Callable[[], Any]:
+        """A function that makes one training step each time it is called, and returns the loss before it."""
+        optimizer = getattr(library.optim, self.optimizer)(model.parameters(), **self.options)
+
+        def step() -> Any:
+            optimizer.zero_grad()
+            loss = self.loss(library, model, *batch)
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        return step
+
+
+MOMENTUM = {"lr": 0.1, "momentum": 0.9}
+
+
+def _lenet(batch: int) -> Row:
+    return Row(
+        title=f"LeNet-5, batch {batch}",
+        floor=1.6,
+        goal=3.0,
+        network=lenet,
+        batch=_classified(batch, 1, 32, 32),
+        loss=_classification,
+        optimizer="SGD",
+        options=MOMENTUM,
+    )
+
+
+ROWS = {
+    "mlp": Row(
+        title="MLP 784-512-256-10, batch 128",
+        floor=0.85,
+        goal=1.2,
+        network=mlp,
+        batch=_classified(128, 784),
+        loss=_classification,
+        optimizer="SGD",
+        options=MOMENTUM,
+    ),
+    "lenet-64": _lenet(64),
+    "lenet-256": _lenet(256),
+    "autoencoder": Row(
+        title="conv autoencoder 28x28, batch 128",
+        floor=1.2,
+        goal=2.0,
+        network=autoencoder,
+        batch=lambda random: [random.random((128, 1, 28, 28), np.float32)],
+        loss=_reconstruction,
+        optimizer="Adam",
+        options={"lr": 1e-3},
+    ),
+    "vae": Row(
+        title="VAE 784-400-20, batch 128",
+        floor=0.85,
+        goal=1.2,
+        network=vae,
+        batch=_pictures_and_noise,
+        loss=_evidence,
+        optimizer="Adam",
+        options={"lr": 1e-3},
+    ),
+    "unet": Row(
+        title="U-Net 64x64, batch 8",
+        floor=0.65,
+        goal=1.1,
+        network=unet,
+        batch=_pictures_and_masks,
+        loss=_segmentation,
+        optimizer="Adam",
+        options={"lr": 1e-3},
+    ),
+    "resnet18": Row(
+        title="ResNet-18 32x32, batch 32",
+        floor=0.7,
+        goal=1.0,
+        network=resnet18,
+        batch=_classified(32, 3, 32, 32),
+        loss=_classification,
+        optimizer="SGD",
+        # A higher rate multiplies the rounding of float32 until three steps differ by more than is tolerated.
+        options={"lr": 0.001, "momentum": 0.9, "weight_decay": 5e-4},
+    ),
+}

@@ -1,0 +1,162 @@
+"""What `python -m benchmarks.speed` found, in Markdown and as a bar chart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+TITLES = {
+    "tinydl": "tinydl",
+    "torch": "PyTorch, 2 threads",
+    "torch-1-thread": "PyTorch, 1 thread",
+    "torch-compile": "torch.compile, 2 threads",
+    "jax": "JAX jit",
+    "mygrad": "MyGrad",
+    "autograd": "HIPS autograd",
+}
+
+
+def ratios(row: dict[str, Any]) -> list[float] | None:
+    """PyTorch's time divided by tinydl's for each round; None where the row was not timed."""
+    contenders = row["contenders"]
+    if "seconds" not in contenders["tinydl"]:
+        return None
+    pairs = zip(contenders["torch"]["seconds"], contenders["tinydl"]["seconds"], strict=True)
+    return [torch / tinydl for torch, tinydl in pairs]
+
+
+def table(result: dict[str, Any]) -> str:
+    """The table, then how much the figures vary, what was refused, and where it was measured."""
+    rows = result["rows"].values()
+    others = [name for name in TITLES if any(name in row["contenders"] for row in rows)][2:]
+    head = [
+        "",
+        "tinydl ms",
+        "PyTorch ms",
+        "ratio",
+        "quartiles",
+        "floor",
+        "goal",
+        *(TITLES[o] for o in others),
+    ]
+    lines = [
+        "# Milliseconds of a training step",
+        "",
+        f"The ratio is PyTorch's time (eager, {TITLES['torch'].partition(', ')[2]}, the fastest of "
+        f"{result['settings']['processes']} processes) divided by tinydl's, the median over the rounds; in "
+        "parentheses the others' time divided by tinydl's.",
+        "",
+        *_markdown(head, [_line(row, others) for row in rows]),
+        *_remarks(rows),
+        "",
+        "## Spread",
+        "",
+        "Over the rounds, each the median of its steps; the mean is that of all steps of all rounds. ms.",
+        "",
+        *_markdown(
+            ["", "contender", "least", "quartile", "median", "quartile", "mean", "steps"], _spread(rows)
+        ),
+        "",
+        "## PyTorch processes",
+        "",
+        "All that were tried before the rounds, ms; the fastest was taken.",
+        "",
+        *_markdown(
+            ["", "processes"],
+            [
+                [row["title"], ", ".join(f"{1e3 * s:.3g}" for s in row["contenders"]["torch"]["processes"])]
+                for row in rows
+                if "processes" in row["contenders"].get("torch", {})
+            ],
+        ),
+        "",
+        "## Origin",
+        "",
+        f"`{result['command']}`, {result['date']}, commit {result['commit']}. {_origin(result)}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def chart(result: dict[str, Any], path: Path) -> None:
+    """A bar for each row's ratio (blue at the goal and above), its quartiles, and marks for floor and goal."""
+    timed = [(row, found) for row in result["rows"].values() if (found := ratios(row))]
+    figure, axes = plt.subplots(figsize=(8, 0.6 * len(timed) + 1.4), layout="constrained")
+    for place, (row, found) in enumerate(timed):
+        low, middle, high = np.quantile(found, [0.25, 0.5, 0.75])
+        axes.barh(place, middle, color="tab:blue" if middle >= row["goal"] else "tab:gray")
+        axes.plot([low, high], [place, place], color="black", linewidth=1.5)
+        axes.text(0.03, place, f"{middle:.2f}", va="center", color="white")
+        axes.plot(2 * [row["floor"]], [place - 0.4, place + 0.4], ":", color="black", label="floor")
+        axes.plot(2 * [row["goal"]], [place - 0.4, place + 0.4], color="tab:red", label="goal")
+    axes.axvline(1.0, color="black", linewidth=0.5)
+    axes.set_yticks(range(len(timed)), [row["title"] for row, _ in timed])
+    axes.invert_yaxis()
+    axes.set_xlabel("time of PyTorch eager / time of tinydl, 2 cores: higher is better")
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles[:2], labels[:2], loc="outside upper right", ncols=2)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def _markdown(head: list[str], lines: list[list[str]]) -> list[str]:
+    return [f"| {' | '.join(cells)} |" for cells in [head, ["---"] * len(head), *lines]]
+
+
+def _line(row: dict[str, Any], others: list[str]) -> list[str]:
+    contenders = row["contenders"]
+    limits = [f"{row['floor']:g}", f"{row['goal']:g}"]
+    found = ratios(row)
+    if found is None:
+        why = next(_why(contenders[name]) for name in ("tinydl", "torch") if _why(contenders.get(name, {})))
+        return [row["title"], "-", "-", why, "-", *limits, *("-" for _ in others)]
+    low, middle, high = np.quantile(found, [0.25, 0.5, 0.75])
+    tinydl, torch = (np.median(contenders[name]["seconds"]) for name in ("tinydl", "torch"))
+    cells = []
+    for name in others:
+        other = contenders.get(name, {})
+        seconds = np.median(other["seconds"]) if "seconds" in other else None
+        cells.append(_why(other) if seconds is None else f"{1e3 * seconds:.3g} ({seconds / tinydl:.2f})")
+    figures = [f"{1e3 * tinydl:.3g}", f"{1e3 * torch:.3g}", f"**{middle:.2f}**", f"{low:.2f}-{high:.2f}"]
+    return [row["title"], *figures, *limits, *cells]
+
+
+def _why(contender: dict[str, Any]) -> str:
+    """Why a contender has no time."""
+    return next((word for word in ("absent", "failed", "refused") if word in contender), "")
+
+
+def _remarks(rows: Any) -> list[str]:
+    """A sentence for each refusal and failure; one for each contender that is absent."""
+    found: dict[str, None] = {}
+    for row in rows:
+        for name, contender in row["contenders"].items():
+            if why := _why(contender):
+                where = "" if why == "absent" else f" at {row['title']}"
+                found[f"- {TITLES[name]} {why}{where}: {contender[why]}"] = None
+    return ["", *found] if found else []
+
+
+def _spread(rows: Any) -> list[list[str]]:
+    lines = []
+    for row in rows:
+        for name, contender in row["contenders"].items():
+            if "seconds" in contender:
+                figures = [*np.quantile(contender["seconds"], [0, 0.25, 0.5, 0.75])]
+                figures.append(np.average(contender["means"], weights=contender["steps"]))
+                steps = str(sum(contender["steps"]))
+                lines.append([row["title"], TITLES[name], *(f"{1e3 * s:.3g}" for s in figures), steps])
+    return lines
+
+
+def _origin(result: dict[str, Any]) -> str:
+    contenders = [item for row in result["rows"].values() for item in row["contenders"].items()]
+    versions = {TITLES[name].partition(",")[0]: c["version"] for name, c in contenders if "version" in c}
+    versions |= {name: result["versions"][name] for name in ("python", "numpy")}
+    machine = result["machine"]
+    return (
+        f"{machine['cpu']}, {machine['used_cores']} of {result['cores']} cores; "
+        f"{', '.join(f'{name} {version}' for name, version in versions.items())}."
+    )
