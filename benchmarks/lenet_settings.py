@@ -19,7 +19,7 @@ from tinydl.data.loader import DataLoader
 from tinydl.random import Generator
 from tinydl.recipes.lenet import SETTINGS, images
 
-AFFINE = SETTINGS.transforms["mnist"]
+AFFINE = SETTINGS.transform
 assert isinstance(AFFINE, RandomAffine)
 
 # epochs, batch size, highest learning rate, augmentation

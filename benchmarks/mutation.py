@@ -40,6 +40,15 @@ ROOT = Path(__file__).parents[1]
 MEMORY = 6 * 2**30  # bytes of address space
 
 LATER = ("data", "plot", "train", "models", "cli", "predict", "testing")  # tests of what uses the engine
+# Tests of what lies beside a file, by its folder; those of the engine's core lie beside one another.
+NEIGHBOURS = {
+    "": ("tests/test_*op*.py", "tests/test_autograd*.py", "tests/test_graphs.py", "tests/test_in_place.py",
+         "tests/test_tensor.py", "tests/test_properties.py", "tests/test_calculus.py",
+         "tests/test_signatures.py"),
+    "optim": ("tests/optim/test_*.py", "tests/test_signatures.py"),
+    "kernels": ("tests/kernels/test_*.py", "tests/ops/test_conv.py", "tests/ops/test_pool.py"),
+    "ops": ("tests/test_tensor.py", "tests/test_signatures.py"),
+}  # fmt: skip
 NOT_RUN = ("recipes", "benchmarks")  # minutes of training; the script itself
 
 # Processor time is limited, not the clock's: the machine may have other things to do. The first failure kills, so
@@ -89,9 +98,9 @@ class Worker:
         subprocess.run(command, cwd=folder, check=True)
 
     def stages(self, file: str, near: bool) -> Iterator[tuple[str, ...]]:
-        """Tests of the file, its rows of the grid, tests of the engine, and the rest: arguments for pytest.
+        """Tests of the file, its rows of the grid, its neighbours' tests, then those of the engine and the rest.
 
-        With `near` the first two alone.
+        As arguments for pytest; with `near` the first three alone.
         """
         everything = sorted(path.relative_to(self.folder) for path in self.folder.glob("tests/**/test_*.py"))
         source = Path(file).relative_to("tinydl")
@@ -100,6 +109,11 @@ class Worker:
             yield tuple(map(str, nearest))
         if source.parts[0] in ("ops", "losses.py") and (self.folder / "tests/grid" / source.name).exists():
             yield "tests/test_grid.py", "-k", ".".join(source.with_suffix("").parts) + "."
+        beside = NEIGHBOURS.get(str(source.parent) if source.parent != Path() else "", ())
+        if beside:
+            yield tuple(
+                str(path) for path in everything if path not in nearest and any(map(path.match, beside))
+            )
         if near:
             return
         later: list[str] = []

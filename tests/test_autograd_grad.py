@@ -103,10 +103,11 @@ def test_grad_refuses_inputs_without_gradients() -> None:
         td.grad(x * 2, [x, td.ones(1)])
 
 
-def test_grad_refuses_a_wrong_number_of_weights() -> None:
+@pytest.mark.parametrize("weights", [0, 1, 3])
+def test_grad_refuses_a_wrong_number_of_weights(weights: int) -> None:
     x = leaf(1.0)
-    with pytest.raises(RuntimeError, match="1 outputs and 2 grad_outputs"):
-        td.grad([x * 2], x, [None, None])
+    with pytest.raises(RuntimeError, match=f"2 outputs and {weights} grad_outputs"):
+        td.grad([x * 2, x * 3], x, [None] * weights)
 
 
 def test_a_failed_td_grad_does_not_narrow_later_passes() -> None:

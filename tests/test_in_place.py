@@ -282,3 +282,25 @@ def test_a_computed_tensor_changed_between_first_and_second_derivative_raises() 
     h.data[0] = 0.0
     with pytest.raises(RuntimeError, match="changed in place"):
         td.grad(g, h)
+
+
+@pytest.mark.parametrize("changed", ["x", "out"])
+def test_a_change_of_either_saved_value_raises_also_where_the_operation_does_not_run_again(
+    changed: str,
+) -> None:
+    """The derivative of a gradient for its cotangent comes from operations that were given the saved values."""
+
+    class Square(td.Op):
+        def forward(self, x: Any) -> Any:
+            return x * x
+
+        def backward(self, g: Any, x: Any, out: Any) -> Any:
+            return 2 * g * out / x
+
+    x, v = leaf(2.0, 3.0) * 1.0, leaf(1.0, -0.5)
+    out = Square()(x)
+    (g,) = td.grad(out, x, v, create_graph=True)
+    assert g is not None
+    (x if changed == "x" else out).data[0] = 9.0
+    with pytest.raises(RuntimeError, match="changed in place"):
+        td.grad(g, v, td.tensor(np.array([0.3, 0.7])))

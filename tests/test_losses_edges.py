@@ -140,6 +140,20 @@ def test_a_masked_class_of_probability_zero_counts_nothing(row: int, device: str
         np.testing.assert_allclose(ours[kept], theirs, rtol=1e-12, atol=1e-15)
 
 
+def test_a_class_of_probability_zero_has_a_gradient_for_its_probability(device: str) -> None:
+    """d loss / d t is -log p where t is 0 as well (in a distillation the target is computed, and may be 0)."""
+    logits = np.array([[0.5, -1.0, 2.0], [0.0, 0.3, -0.2]])
+    log_p = logits - np.log(np.exp(logits).sum(1, keepdims=True))
+    weights = np.array([0.5, 2.0, 1.0])
+    x, w = (td.tensor(a, device=device) for a in (logits, weights))
+    t = td.tensor(np.array([[0.0, 0.4, 0.6], [1.0, 0.0, 0.0]]), requires_grad=True, device=device)
+    each = losses.cross_entropy(x, t, w, reduction="none")
+    cotangent = np.array([0.7, -1.3])
+    (g,) = td.grad(each, t, td.tensor(cotangent, device=device))
+    assert g is not None
+    np.testing.assert_allclose(host(g), -cotangent[:, None] * weights * log_p, rtol=1e-13)
+
+
 def test_a_masked_class_of_weight_zero_counts_nothing(device: str) -> None:
     x = td.tensor(np.array(MASKED), device=device)
     weight = td.tensor(np.array([0.0, 1.0, 1.0]), device=device)

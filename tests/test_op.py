@@ -167,6 +167,27 @@ def test_an_operation_on_numbers_only_is_refused() -> None:
         Cube()(np.ones(2))
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_inputs_of_one_floating_dtype_pass_the_gate_without_a_look_at_promotion(
+    dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rule costs more than the rest of the gate, and nearly every call needs none."""
+
+    class Sum(td.Op):
+        def forward(self, a: Any, b: Any, c: Any) -> Any:
+            return a + b + c
+
+    def look(self: td.Op, arrays: list[Any]) -> list[Any]:
+        raise AssertionError("looked")
+
+    monkeypatch.setattr(td.Op, "_promote", look)
+    a, b = leaf(1.0, 2.0, dtype=dtype), leaf(3.0, 5.0, dtype=dtype)
+    with td.no_grad():
+        assert Sum()(a, b, 0.5).data.tolist() == [4.5, 7.5]
+        with pytest.raises(AssertionError, match="looked"):
+            Sum()(a, td.tensor([1, 2]), 0.5)
+
+
 def test_none_as_a_gradient_means_nothing_flows() -> None:
     class First(td.Op):
         def forward(self, a: Any, b: Any) -> Any:

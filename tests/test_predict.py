@@ -18,6 +18,7 @@ from tinydl.models import MLP, LeNet5
 from tinydl.ops.activation import softmax
 from tinydl.predict import as_digit, bars, predict_digit
 from tinydl.recipes.lenet import images
+from tinydl.recipes.recipe import Options, SameRun
 from tinydl.train import Trainer
 from tinydl.train.checkpoint import save_checkpoint
 
@@ -55,6 +56,18 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     optimizer = td.optim.Adam(model.parameters())
     save_checkpoint(folder / "checkpoint.safetensors", Trainer(model, td.losses.cross_entropy, optimizer))
     return folder
+
+
+def test_a_network_that_was_trained_on_clothes_is_not_asked_for_digits(run: Path, tmp_path: Path) -> None:
+    model = LeNet5(generator=3)
+    options = Options(tmp_path, epochs=1, batch_size=1, seed=0, data="fashion_mnist")
+    trainer = Trainer(
+        model, td.losses.cross_entropy, td.optim.Adam(model.parameters()), callbacks=[SameRun(options)]
+    )
+    save_checkpoint(options.checkpoint, trainer)
+    Image.fromarray(np.zeros((28, 28), np.uint8)).save(tmp_path / "digit.png")
+    with pytest.raises(ValueError, match="trained on fashion_mnist, which shows no digits"):
+        predict_digit(tmp_path, tmp_path / "digit.png")
 
 
 def larger(digit: Pixels, times: int) -> Shade:

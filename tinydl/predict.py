@@ -16,7 +16,7 @@ from tinydl.ops.activation import softmax
 from tinydl.recipes.lenet import images
 from tinydl.recipes.recipe import CHECKPOINT
 from tinydl.tensor import tensor
-from tinydl.train.checkpoint import load_model
+from tinydl.train.checkpoint import load_model, read_checkpoint
 
 _BAR = 40  # characters
 
@@ -24,8 +24,8 @@ _BAR = 40  # characters
 def predict_digit(run: str | os.PathLike[str], picture: str | os.PathLike[str]) -> npt.NDArray[np.float32]:
     """The ten probabilities that LeNet-5, trained in the folder `run`, gives to the digit in a picture file.
 
-    Raises: FileNotFoundError when the run has no checkpoint, ValueError or KeyError for one of another network,
-    DataError for a picture that can't be read or shows nothing.
+    Raises: FileNotFoundError when the run has no checkpoint, ValueError or KeyError for one of another network
+    or of other data, DataError for a picture that can't be read or shows nothing.
     """
     checkpoint = Path(run) / CHECKPOINT
     if not checkpoint.is_file():
@@ -34,6 +34,10 @@ def predict_digit(run: str | os.PathLike[str], picture: str | os.PathLike[str]) 
         )
     model = LeNet5(generator=0)
     load_model(checkpoint, model)
+    callbacks = read_checkpoint(checkpoint)[1]["callbacks"]
+    for state in callbacks if isinstance(callbacks, list) else []:
+        if isinstance(state, dict) and state.get("data", "mnist") != "mnist":
+            raise ValueError(f"{checkpoint}: trained on {state['data']}, which shows no digits")
     digit = as_digit(read_picture(picture), os.fspath(picture))
     with no_grad():
         probabilities = softmax(model.eval()(tensor(images(digit[None])))).numpy()[0]

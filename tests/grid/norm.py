@@ -103,7 +103,7 @@ def inputs_of(
 
 
 def batch_norm(data: Any) -> Case:
-    """By the batch or by running values; what the running values become is tested in tests/ops/test_norm.py."""
+    """By the batch or by running values; what the running values become is tested in tests/ops/test_norm_batch.py."""
     training, eps = data.draw(st.booleans()), data.draw(EPS)
     shapes = batches() if training else strategies.shapes(2, 5, 0, 3)
     inputs, unpack = data.draw(inputs_of(shapes, lambda shape: (shape[1],)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -132,6 +133,56 @@ def test_what_max_pooling_chose_and_its_gradient_are_adjoint(data: Any) -> None:
     back = kernels.max_pool2d_gradient(np, y, chosen, *options, tuple(size))
     left = float((kernels.max_pool2d_chosen(np, x, chosen, *options) * y).sum())
     assert left == pytest.approx(float((x * back).sum()), rel=1e-10, abs=1e-10)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_pooling_reads_what_a_table_of_places_says(axis: int) -> None:
+    """Every small geometry along one axis: windows that reach over the edge, and rests that none of them reads."""
+    random = td.Generator(0)
+
+    def pair(along: int, across: int) -> tuple[int, int]:
+        return (along, across) if axis == 0 else (across, along)
+
+    def images(line: Any) -> Any:
+        return line.reshape(1, 1, *pair(len(line), 1))
+
+    for size, k, s, d in itertools.product(range(1, 8), range(1, 5), range(1, 5), (1, 2)):
+        for p, more in itertools.product(range(k // 2 + 1), range(2)):
+            n = kernels.output_size(size, k, s, p, d) + more
+            if n < 1 or (n - 1) * s >= size + p:
+                continue
+            at = np.arange(n)[:, None] * s + np.arange(k) * d - p
+            reads = at[:, :, None] == np.arange(size)  # (place, element of the window, element of the line)
+            x, other, g = (random.normal((length,), np.float64) for length in (size, size, n))
+            seen = np.where(reads.any(2), (reads * x).sum(2), -np.inf)
+            number = np.where(reads.any((1, 2)), seen.argmax(1), k)
+            chose = (reads & (np.arange(k) == number[:, None])[:, :, None]).any(1)
+            where: Any = (pair(k, 1), pair(s, 1), pair(p, 0))
+            dilated: Any = (*where, pair(d, 1))
+            out, chosen = kernels.max_pool2d(np, images(x), *dilated, pair(n, 1))
+            results = [
+                (out, seen.max(1)),
+                (chosen, number),
+                (kernels.max_pool2d_chosen(np, images(other), chosen, *dilated), chose @ other),
+                (kernels.max_pool2d_gradient(np, images(g), chosen, *dilated, pair(size, 1)), g @ chose),
+            ]
+            if d == 1:
+                sums = reads.sum(1)
+                results += [
+                    (kernels.sum_pool2d(np, images(x), *where, pair(n, 1)), sums @ x),
+                    (kernels.sum_pool2d_gradient(np, images(g), *where, pair(size, 1)), g @ sums),
+                ]
+            for ours, want in results:
+                np.testing.assert_allclose(ours, images(want), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_nan_is_the_largest_wherever_it_is(number: int) -> None:
+    x = np.array([3.0, -np.inf, np.inf, 5.0])
+    x[number] = np.nan
+    out, chosen = kernels.max_pool2d(np, x.reshape(1, 1, 2, 2), (2, 2), ONE, (0, 0), ONE, ONE)
+    assert np.isnan(out.item())
+    assert chosen.item() == number
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

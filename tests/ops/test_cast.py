@@ -22,6 +22,13 @@ def test_float32_and_back(x: td.Tensor) -> None:
     assert np.all(g.numpy() == 3)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "bool"])
+def test_the_dtype_that_it_has_already_shares_memory(dtype: str) -> None:
+    x = td.ones(2, 3, dtype=dtype)
+    assert np.shares_memory(x.astype(dtype).numpy(), x.numpy())
+    assert not np.shares_memory(x.astype("uint8").numpy(), x.numpy())
+
+
 def test_integers_have_no_gradient() -> None:
     x = td.tensor([1.7, -1.7, 0.0], requires_grad=True)
     for dtype, want in (("int64", [1, -1, 0]), ("bool", [True, True, False]), (np.int8, [1, -1, 0])):

@@ -1,6 +1,6 @@
 """What is true of batch, layer and group norm, and what layer and group norm refuse.
 
-Loops, derivatives and PyTorch are in tests/grid/norm.py, the rest of batch norm in test_batch_norm.py.
+Loops, derivatives and PyTorch are in tests/grid/norm.py, the rest of batch norm in test_norm_batch.py.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import pytest
 
 import tinydl as td
 from tinydl.functional import batch_norm, group_norm, layer_norm
+from tinydl.ops import norm as ops
 from tinydl.testing import gradcheck, gradgradcheck, memory_order, strategies
 
 ALL: dict[str, Callable[..., td.Tensor]] = {
@@ -39,6 +40,19 @@ def test_derivatives_with_the_usual_epsilon(name: str, random: Any) -> None:
     inputs = [x, random(*shape, seed=1), random(*shape, seed=2)]
     assert gradcheck(ALL[name], inputs, full=True)
     assert gradgradcheck(ALL[name], inputs)
+
+
+@pytest.mark.parametrize("constant", ["none", "u", "x"])
+def test_the_gradient_is_an_operation_of_its_own(constant: str, random: Any) -> None:
+    """Through batch norm and its like x wants a gradient whenever u does; here each may be a constant."""
+    u, x = random(4, 3), random(4, 3, seed=1)
+    inputs = [v.detach() if name == constant else v for name, v in (("u", u), ("x", x))]
+
+    def project(u: td.Tensor, x: td.Tensor) -> Any:
+        return ops.NormalizeGradient((0,), 1e-5)(u, x)
+
+    assert gradcheck(project, inputs, full=True)
+    assert gradgradcheck(project, inputs)
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -77,16 +77,20 @@ def test_integers_and_booleans() -> None:
     assert td.tensor([True, True]).sum().item() == 2
     assert td.tensor([True, True]).prod().item() == 1
     assert td.tensor([True, True]).prod().dtype == np.int64
-    small = td.tensor(np.full(4, 100, np.int8))
-    for name in ("sum", "prod", "cumsum"):  # as in NumPy they do not overflow int8
-        np.testing.assert_array_equal(
-            getattr(small, name)().numpy(), getattr(np.full(4, 100, np.int8), name)()
-        )
     for name in ("mean", "var", "std", "logsumexp"):
         out = getattr(ops, name)(i, axis=1)
         assert out.dtype == np.float32
     assert i.mean().item() == 2.75
     assert i.cumsum(axis=1).numpy().tolist() == [[1, 3], [3, 8]]
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int8", "int32", "int64", "uint8", "uint32", "uint64"])
+def test_integers_are_added_and_multiplied_in_64_bits(dtype: str) -> None:
+    values = np.full(4, 100).astype(dtype)
+    for name in ("sum", "prod", "cumsum"):
+        out, want = getattr(td.tensor(values), name)().numpy(), getattr(values, name)()  # NumPy's rule
+        assert out.dtype == want.dtype == ("uint64" if dtype.startswith("u") else "int64")
+        assert np.array_equal(out, want)
 
 
 @pytest.mark.parametrize("name", ["sum", "mean", "max", "min"])

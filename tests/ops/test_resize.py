@@ -40,6 +40,12 @@ def test_nearest_rounds_in_float32() -> None:
     assert interpolate(pair, scale_factor=(1, 2.1)).numpy()[0, 0, 0].tolist() == [0, 0, 1, 1]
 
 
+def test_nearest_stays_within_the_longest_rows() -> None:
+    """The last of 2**24 + 4 places rounds up to the length of the image, which has no such pixel."""
+    out = interpolate(td.full((1, 1, 1, 1), 3.0), (1, 2**24 + 4))
+    assert np.all(out.numpy() == 3)
+
+
 def test_nearest_repeats_pixels_and_one_number_is_for_both_axes() -> None:
     x = td.tensor([[[[1.0, 2.0], [3.0, 4.0]]]])
     want = [[1, 1, 2, 2], [1, 1, 2, 2], [3, 3, 4, 4], [3, 3, 4, 4]]

@@ -251,10 +251,13 @@ def test_options_out_of_range() -> None:
         lambda: optim.SGD(p, lr=0.1, nesterov=True),
         lambda: optim.SGD(p, lr=0.1, weight_decay=-1.0),
         lambda: optim.Adam(p, betas=(1.0, 0.9)),
+        lambda: optim.Adam(p, betas=(-0.1, 0.9)),
+        lambda: optim.Adam(p, betas=(0.9, 1.0)),
         lambda: optim.Adam(p, betas=(0.9, -0.1)),
         lambda: optim.Adam(p, eps=-1e-8),
         lambda: optim.AdamW(p, lr=-1.0),
         lambda: optim.RMSprop(p, alpha=-0.1),
+        lambda: optim.RMSprop(p, eps=-1e-8),
         lambda: optim.RMSprop(p, momentum=-0.1),
         lambda: optim.Adagrad(p, lr_decay=-0.1),
         lambda: optim.Adagrad(p, eps=-0.1),
@@ -263,6 +266,22 @@ def test_options_out_of_range() -> None:
             make()
     with pytest.raises(TypeError, match="lr"):
         optim.SGD(p)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("SGD", {"momentum": 0.0}),
+        ("Adam", {"betas": (0.0, 0.0), "eps": 0.0}),
+        ("RMSprop", {"alpha": 0.0, "eps": 0.0, "momentum": 0.0}),
+        ("Adagrad", {"lr_decay": 0.0, "eps": 0.0}),
+    ],
+)
+def test_options_at_the_ends_of_their_ranges_are_taken(name: str, options: dict[str, Any]) -> None:
+    params = parameters()
+    before = [host(p).copy() for p in params]
+    train(getattr(optim, name)(params, lr=0.0, weight_decay=0.0, **options), 2)
+    assert all(np.array_equal(host(p), b) for p, b in zip(params, before, strict=True))
 
 
 @pytest.mark.parametrize("kind", list(KINDS))

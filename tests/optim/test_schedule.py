@@ -177,8 +177,10 @@ def test_a_restored_schedule_goes_on(name: str) -> None:
         lambda o: optim.StepLR(o, 0),
         lambda o: optim.CosineAnnealingLR(o, 0),
         lambda o: optim.OneCycleLR(o, 0.1, 0),
-        lambda o: optim.OneCycleLR(o, 0.1, 10, pct_start=1.5),
+        lambda o: optim.OneCycleLR(o, 0.1, 10, pct_start=1.01),
+        lambda o: optim.OneCycleLR(o, 0.1, 10, pct_start=-0.01),
         lambda o: optim.ReduceLROnPlateau(o, factor=1.0),
+        lambda o: optim.ReduceLROnPlateau(o, factor=0.0),
         lambda o: optim.ReduceLROnPlateau(o, patience=-1),
     ],
 )

@@ -18,9 +18,7 @@ def test_a_few_epochs_beat_the_nearest_neighbour_on_digits_never_seen():
     train, test = mnist.load()
     generator = Generator(0)
     inputs = (images(train.images), train.labels)
-    loader = DataLoader(
-        inputs, 64, shuffle=True, generator=generator.fork(), transform=SETTINGS.transforms["mnist"]
-    )
+    loader = DataLoader(inputs, 64, shuffle=True, generator=generator.fork(), transform=SETTINGS.transform)
     trainer = SETTINGS.trainer(loader, 6, generator.fork(), progress=False)
     trainer.fit(loader, epochs=6)
     measured = trainer.evaluate(DataLoader((images(test.images), test.labels), 250))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,7 +34,7 @@ class Settings:
     build: Callable[[Generator], Module]
     prepare: Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]  # pixels to inputs
     max_lr: float
-    transforms: Mapping[str, Transform]  # augmentation, by the name of the data
+    transform: Transform | None = None  # augmentation
 
     def trainer(self, train: DataLoader, epochs: int, generator: Generator, **options: Any) -> Trainer:
         """The network with its loss, optimiser and schedule, ready for `fit(train, epochs=epochs)`."""
@@ -73,7 +73,7 @@ def classify(options: Options, settings: Settings) -> Result:
         options.batch_size,
         shuffle=True,
         generator=generator.fork(),
-        transform=settings.transforms.get(options.data),
+        transform=settings.transform,
         device=options.device,
     )
     trainer = settings.trainer(

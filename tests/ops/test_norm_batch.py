@@ -164,6 +164,17 @@ def test_batch_norm_refuses_mixed_dtypes(name: str) -> None:
             batch_norm(td.ones(4, 3), **parts, training=training)
 
 
+@pytest.mark.parametrize("name", ["running_mean", "running_var", "weight", "bias"])
+def test_batch_norm_refuses_mixed_devices(name: str) -> None:
+    parts = {n: td.ones(3) for n in ("running_mean", "running_var", "weight", "bias")}
+    parts[name] = td.ones(3, device="strict")
+    for training in (False, True):
+        with pytest.raises(
+            RuntimeError, match=rf"^batch_norm: {name} is on strict, the input on cpu; move one with \.to"
+        ):
+            batch_norm(td.ones(4, 3), **parts, training=training)
+
+
 def test_plain_arrays_are_an_error() -> None:
     for training in (False, True):
         with pytest.raises(TypeError, match=r"expected tensors, got a plain array; wrap it with td\.tensor"):
