@@ -243,3 +243,15 @@ def test_huber_is_continuous_between_its_two_halves(sign: float, delta: float, d
     each.sum().backward()
     assert x.grad is not None
     np.testing.assert_allclose(host(x.grad), sign * delta, rtol=1e-8)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_the_mean_is_0_where_all_labels_have_weight_0(device: str, smoothing: float) -> None:
+    """Also with label smoothing, which gives the other class its share of a loss that counts for nothing."""
+    x = td.tensor([[-3.0, -1.5]], requires_grad=True, device=device)
+    label, weight = td.tensor([1], device=device), td.tensor([0.5, 0.0], device=device)
+    loss = losses.cross_entropy(x, label, weight=weight, label_smoothing=smoothing)
+    loss.backward()
+    assert loss.item() == 0.0
+    assert x.grad is not None
+    assert host(x.grad).tolist() == [[0.0, 0.0]]

@@ -369,4 +369,4 @@ def _weighted(who: str, loss: Tensor, chosen: Tensor, reduction: str) -> Tensor:
     if reduction != "mean":
         return _reduced(who, loss, reduction)
     total = chosen.sum()
-    return loss.sum() / where(total == 0.0, 1.0, total)
+    return loss.sum() / where(total == 0.0, math.inf, total)
