@@ -177,3 +177,12 @@ def test_a_prediction_without_classes(device: str) -> None:
         losses.cross_entropy(x, td.zeros(2, dtype="int64", device=device))
     with pytest.raises(ValueError, match=r"nll: expected one class or more on axis 0"):
         losses.nll(x[0], td.tensor(0, device=device))
+
+
+@pytest.mark.parametrize("shape", [(2, 4), (3, 3), (2, 2), (2, 3, 1)])
+def test_probabilities_of_another_shape(device: str, shape: tuple[int, ...]) -> None:
+    logits, target = td.zeros(2, 3, device=device), td.zeros(shape, device=device)
+    with pytest.raises(
+        ValueError, match="expected integer labels or probabilities of the shape of the logits"
+    ):
+        losses.cross_entropy(logits, target)
