@@ -183,6 +183,6 @@ def test_a_prediction_without_classes(device: str) -> None:
 def test_probabilities_of_another_shape(device: str, shape: tuple[int, ...]) -> None:
     logits, target = td.zeros(2, 3, device=device), td.zeros(shape, device=device)
     with pytest.raises(
-        ValueError, match="expected integer labels or probabilities of the shape of the logits"
+        TypeError, match="expected integer labels or probabilities of the shape of the logits"
     ):
         losses.cross_entropy(logits, target)
