@@ -33,7 +33,7 @@ X, V, W = vector(0.5, -1.0, 2.0), vector(1.0, 10.0, 100.0), vector(1.0, -2.0)
 
 
 def test_a_linear_function() -> None:
-    fn = lambda x: td.tensor(A) @ x  # noqa: E731
+    fn = lambda x: td.tensor(A) @ x
     want = A @ X.numpy()
     for value, product, expected in (
         (*td.vjp(fn, X, W), W.numpy() @ A),
@@ -42,7 +42,7 @@ def test_a_linear_function() -> None:
         np.testing.assert_allclose(value.numpy(), want, rtol=1e-15)
         np.testing.assert_allclose(product.numpy(), expected, rtol=1e-15)
     assert np.array_equal(td.jacobian(fn, X).numpy(), A)
-    total = lambda x: fn(x).sum()  # noqa: E731
+    total = lambda x: fn(x).sum()
     assert td.hessian(total, X).numpy().tolist() == [[0.0] * 3] * 3
     value, product = td.hvp(total, X, V)
     assert value.item() == pytest.approx(want.sum(), rel=1e-15)
@@ -50,7 +50,7 @@ def test_a_linear_function() -> None:
 
 
 def test_a_nonlinear_function() -> None:
-    fn = lambda x: td.tanh(td.tensor(A) @ x)  # noqa: E731
+    fn = lambda x: td.tanh(td.tensor(A) @ x)
     y = np.tanh(A @ X.numpy())
     j = (1 - y**2)[:, None] * A
     np.testing.assert_allclose(td.jacobian(fn, X).numpy(), j, rtol=1e-12)
@@ -61,7 +61,7 @@ def test_a_nonlinear_function() -> None:
 
 def test_a_quadratic_form() -> None:
     q = np.arange(9.0).reshape(3, 3) ** 2
-    fn = lambda x: x @ td.tensor(q) @ x  # noqa: E731
+    fn = lambda x: x @ td.tensor(q) @ x
     np.testing.assert_allclose(td.hessian(fn, X).numpy(), q + q.T, rtol=1e-14)
     value, product = td.hvp(fn, X, V)
     assert value.item() == pytest.approx(X.numpy() @ q @ X.numpy(), rel=1e-14)
@@ -69,7 +69,7 @@ def test_a_quadratic_form() -> None:
 
 
 def test_rosenbrocks_valley() -> None:
-    fn = lambda x: (1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2  # noqa: E731
+    fn = lambda x: (1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2
     a, b = -1.2, 1.0
     x = vector(a, b)
     gradient = [-2 * (1 - a) - 400 * a * (b - a**2), 200 * (b - a**2)]
@@ -82,7 +82,7 @@ def test_rosenbrocks_valley() -> None:
 
 def test_shapes_of_jacobians_and_hessians() -> None:
     x, y = td.ones(2, 3, dtype="float64"), td.ones(4, dtype="float64")
-    fn = lambda x, y: x.sum(0).reshape(3, 1) ** 2 * y  # noqa: E731
+    fn = lambda x, y: x.sum(0).reshape(3, 1) ** 2 * y
     jx, jy = td.jacobian(fn, (x, y))
     assert jx.shape == (3, 4, 2, 3)
     assert jy.shape == (3, 4, 4)
@@ -113,7 +113,7 @@ def test_blocks_of_a_product() -> None:
 
 
 def test_several_outputs() -> None:
-    fn = lambda x: (x**2, x.sum())  # noqa: E731
+    fn = lambda x: (x**2, x.sum())
     (square, total), product = td.vjp(fn, X, (V, vector(7.0).sum()))
     assert np.array_equal(square.numpy(), X.numpy() ** 2)
     assert total.item() == 1.5
@@ -191,7 +191,7 @@ def test_agreement_with_torch(name: str, points: Any, torch: Any) -> None:
 
 
 def test_inputs_that_are_not_used_get_zeros() -> None:
-    fn = lambda x, y: (x**2).sum()  # noqa: E731
+    fn = lambda x, y: (x**2).sum()
     y = td.ones(2, 2, dtype="float64")
     assert td.vjp(fn, (X, y))[1][1].numpy().tolist() == [[0.0, 0.0]] * 2
     assert td.jvp(fn, (X, y), (td.zeros(3, dtype="float64"), y))[1].item() == 0.0
@@ -205,14 +205,14 @@ def test_inputs_that_are_not_used_get_zeros() -> None:
 
 
 def test_constant_functions_have_zero_derivatives() -> None:
-    three = lambda x: td.full((), 3.0, dtype="float64")  # noqa: E731
+    three = lambda x: td.full((), 3.0, dtype="float64")
     for value, product in (td.vjp(three, X), td.hvp(three, X, V)):
         assert value.item() == 3.0
         assert product.numpy().tolist() == [0.0] * 3
     assert td.jvp(three, X, V)[1].item() == 0.0
     assert td.jacobian(three, X).numpy().tolist() == [0.0] * 3
     assert td.hessian(three, X).numpy().tolist() == [[0.0] * 3] * 3
-    both = lambda x: (x * 2, td.ones(2, dtype="float64"))  # noqa: E731
+    both = lambda x: (x * 2, td.ones(2, dtype="float64"))
     assert td.vjp(both, X, (V, W))[1].numpy().tolist() == [2.0, 20.0, 200.0]
     first, second = td.jvp(both, X, V)[1]
     assert first.numpy().tolist() == [2.0, 20.0, 200.0]
@@ -248,7 +248,7 @@ def test_inputs_and_parameters_are_not_touched() -> None:
 
 
 def test_inside_no_grad() -> None:
-    fn = lambda x: (x**3).sum()  # noqa: E731
+    fn = lambda x: (x**3).sum()
     want = all_of(fn, X, V)
     with td.no_grad():
         found = all_of(fn, X, V)
@@ -304,7 +304,7 @@ def test_a_network() -> None:
 
 def test_a_hessian_is_what_differences_say(random: Any) -> None:
     x = random(2, 3)
-    fn = lambda x: (td.exp(x[0]) * x[1] ** 3).sum()  # noqa: E731
+    fn = lambda x: (td.exp(x[0]) * x[1] ** 3).sum()
     h, step = td.hessian(fn, x).numpy().reshape(6, 6), 1e-5
     for i, unit in enumerate(np.eye(6).reshape(6, 2, 3)):
         row = td.hvp(fn, x, td.tensor(unit))[1].numpy()
@@ -318,7 +318,7 @@ def test_a_hessian_is_what_differences_say(random: Any) -> None:
 
 
 def test_v_must_fit() -> None:
-    fn = lambda x: (x**2).sum()  # noqa: E731
+    fn = lambda x: (x**2).sum()
     for name in ("jvp", "hvp"):
         product = getattr(td, name)
         with pytest.raises(

@@ -55,7 +55,7 @@ PAIRS = [name for name in TWO if name != "cross_entropy of probabilities"]
 @pytest.mark.parametrize("name", PAIRS)
 def test_shapes_must_match_exactly(name: str, device: str) -> None:
     loss, _, _ = TWO[name]
-    ones = lambda *shape: td.tensor(np.ones(shape), device=device)  # noqa: E731
+    ones = lambda *shape: td.tensor(np.ones(shape), device=device)
     for a, b in [
         ((4, 1), (4,)),
         ((4,), (4, 1)),

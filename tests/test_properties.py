@@ -181,7 +181,7 @@ def test_backward_is_linear_in_its_cotangent(
 def test_hessians_are_symmetric(lines: list[tuple[str, int, int]], seed: int) -> None:
     """<u, H v> = <v, H u>."""
     x, u, v = ([normal(3, seed=seed + 10 * i + j) for j in range(3)] for i in range(3))
-    fn = lambda *xs: _run(lines, list(xs), td)  # noqa: E731
+    fn = lambda *xs: _run(lines, list(xs), td)
     along_u, along_v = td.hvp(fn, x, u)[1], td.hvp(fn, x, v)[1]
     scale = math.sqrt(inner(along_u, along_u) + inner(along_v, along_v))
     assert inner(u, along_v) == pytest.approx(inner(v, along_u), rel=1e-9, abs=1e-10 * (1 + scale))

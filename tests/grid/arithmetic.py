@@ -49,7 +49,7 @@ def elementwise(name: str) -> Row:
             data.draw(strategies.tensors(shape, low=low, high=high))
             for shape, (low, high) in zip(shapes, domains, strict=True)
         ]
-        peer = lambda library, *xs: getattr(library, numpys)(*xs)  # noqa: E731
+        peer = lambda library, *xs: getattr(library, numpys)(*xs)
         return Case(
             inputs,
             ours,

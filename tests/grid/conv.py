@@ -128,9 +128,9 @@ def draw(data: Any, transposed: bool) -> tuple[Case, dict[str, Any]]:
     autograd = mygrad = None  # transposed convolutions they have not
     if not transposed and x.size > 0:  # and no images they do not take
         if in_autograd(x, w, **options):
-            autograd = lambda np, *xs: autograds(np, *xs, **options)  # noqa: E731
+            autograd = lambda np, *xs: autograds(np, *xs, **options)
         if in_mygrad(x, w, **options):
-            mygrad = lambda mg, *xs: mygrads(mg, *xs, **options)  # noqa: E731
+            mygrad = lambda mg, *xs: mygrads(mg, *xs, **options)
     case = Case(
         [x, w, *b],
         lambda *xs: function(*xs, **options),

@@ -60,7 +60,7 @@ def getitem(data: Any) -> Case:
     x = data.draw(strategies.tensors(strategies.shapes(least, 3)))
     key = data.draw(strategies.indices(x.shape) | repeated(x.shape))
     at = places_read(x.shape, key)
-    peer = lambda library, a: a[key]  # noqa: E731
+    peer = lambda library, a: a[key]
     return Case(
         [x],
         lambda x: x[key],

@@ -127,7 +127,7 @@ def pairwise(name: str) -> Row:
             pairs = zip(o.ravel().tolist(), t.ravel().tolist(), strict=True)
             return total([loss.number(a, b, **options) for a, b in pairs], reduction, shape)
 
-        peer = lambda np, o, t: reduced(np, loss.arrays(np, o, t, **options), reduction)  # noqa: E731
+        peer = lambda np, o, t: reduced(np, loss.arrays(np, o, t, **options), reduction)
         sloped = name not in NO_SLOPE_AT_0 or bool(np.all(o.numpy() != t.numpy()))
         return Case(
             [o, t],
@@ -151,7 +151,7 @@ def rmse(data: Any) -> Case:
         squares = [(a - b) ** 2 for a, b in zip(o.ravel().tolist(), t.ravel().tolist(), strict=True)]
         return np.sqrt(total(squares, reduction, o.shape))
 
-    peer = lambda library, o, t: library.sqrt(reduced(library, (o - t) ** 2, reduction))  # noqa: E731
+    peer = lambda library, o, t: library.sqrt(reduced(library, (o - t) ** 2, reduction))
     each = np.abs(o.numpy() - t.numpy())
     exact = bool(np.any(each == 0)) if reduction == "none" else bool(np.all(each == 0))
     return Case(
@@ -267,7 +267,7 @@ def listwise(name: str) -> Row:
             pairs = zip(lines(o, axis), lines(t, axis), strict=True)
             return total([loss.number(a, b) for a, b in pairs], reduction, rest)
 
-        peer = lambda np, o, t: reduced(np, loss.arrays(np, o, t, axis), reduction)  # noqa: E731
+        peer = lambda np, o, t: reduced(np, loss.arrays(np, o, t, axis), reduction)
         logarithm = name != "kl_divergence" or bool(np.all(t.numpy() > 0))  # of the target, in the formula
         return Case(
             [o, t],

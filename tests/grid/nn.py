@@ -94,7 +94,7 @@ def dense(data: Any) -> Case:
     inside, outside = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 4))
     lead, bias = data.draw(strategies.shapes(0, 2)), data.draw(st.booleans())
     shapes = [(*lead, inside), (outside, inside), (outside,)]
-    formula = lambda _, x, w, b=0.0: x @ w.T + b  # noqa: E731
+    formula = lambda _, x, w, b=0.0: x @ w.T + b
     return layer(
         drawn(shapes if bias else shapes[:2], data),
         lambda: nn.Dense(inside, outside, bias),
@@ -137,7 +137,7 @@ def embedding(data: Any) -> Case:
             out[at] = w[rows[at]]
         return out
 
-    formula = lambda _, w: w[rows]  # noqa: E731
+    formula = lambda _, w: w[rows]
     return Case(
         drawn([(n, dim)], data),
         lambda w: filled(nn.Embedding(n, dim), w, ["weight"], [w])(td.tensor(rows, device=w.device)),

@@ -115,7 +115,7 @@ def draw(data: Any, name: str) -> tuple[Case, dict[str, Any]]:
     x = data.draw(strategies.tensors(g.input_shape))
     if sign is not None and x.size > 0 and in_mygrad(g.input_shape, **options):
         window, step = options["kernel_size"], options["stride"] or options["kernel_size"]
-        mygrad = lambda mg, a: sign * mg.nnet.layers.max_pool(sign * a, window, step)  # noqa: E731
+        mygrad = lambda mg, a: sign * mg.nnet.layers.max_pool(sign * a, window, step)
     case = Case(
         [x],
         lambda x: function(x, **options),

@@ -119,7 +119,7 @@ def cumsum(data: Any) -> Case:
             lines[i] += lines[i - 1]
         return out
 
-    peer = lambda library, a: library.cumsum(a, axis=axis)  # noqa: E731
+    peer = lambda library, a: library.cumsum(a, axis=axis)
     return Case(
         [x],
         data.draw(st.sampled_from((lambda x: td.cumsum(x, axis), lambda x: x.cumsum(axis=axis)))),

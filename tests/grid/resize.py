@@ -77,12 +77,12 @@ def draw_interpolate(data: Any) -> tuple[Case, dict[str, Any]]:
         options["align_corners"] = True
     if data.draw(st.booleans()):
         size = options["size"] = data.draw(SIZES)
-        plain = lambda a: nearest(a, size) if mode == "nearest" else bilinear(a, size, corners)  # noqa: E731
+        plain = lambda a: nearest(a, size) if mode == "nearest" else bilinear(a, size, corners)
     else:
         factors = options["scale_factor"] = tuple(
             data.draw(st.sampled_from([f for f in FACTORS if int(n * f) > 0])) for n in x.shape[2:]
         )
-        plain = lambda a: by_factors(a, mode, factors, corners)  # noqa: E731
+        plain = lambda a: by_factors(a, mode, factors, corners)
     case = Case(
         [x],
         lambda x: resize.interpolate(x, **options),

@@ -114,7 +114,7 @@ def test_a_function_that_refuses_complex_numbers_is_checked_by_differences(refus
 )
 def test_a_function_that_drops_the_imaginary_part(drops: Any, reason: str, random: Any) -> None:
     notes: list[str] = []
-    fn = lambda x: Scaled(lambda x: drops(x) ** 2, lambda x: 2 * x, 1.0)(x)  # noqa: E731
+    fn = lambda x: Scaled(lambda x: drops(x) ** 2, lambda x: 2 * x, 1.0)(x)
     assert gradcheck(fn, random(3), notes=notes)
     assert notes[0].startswith(f"input 0: checked by differences, not by complex step ({reason}")
 
