@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from types import ModuleType
 from typing import Any
 
@@ -33,10 +34,13 @@ settings.load_profile(os.environ.get("TINYDL_HYPOTHESIS", "default"))
 
 
 @pytest.fixture(params=["cpu", "strict"], scope="module")  # Hypothesis refuses fixtures made for one test
-def device(request: pytest.FixtureRequest) -> str:
-    """Where the test computes: on the CPU, and on the strict device, which refuses what a GPU would."""
-    name: str = request.param
-    return name
+def device(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Where the test computes: on the CPU, and on the strict device, which refuses what a GPU would.
+
+    There with the textbook's kernels: they run on any device's arrays, and so through what it refuses.
+    """
+    with td.textbook() if request.param == "strict" else nullcontext():
+        yield request.param
 
 
 @pytest.fixture(scope="session")

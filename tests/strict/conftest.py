@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,10 @@ import tinydl as td
 from tinydl.strict import call
 
 
-@pytest.fixture(autouse=True)
-def textbook() -> Iterator[None]:
-    """The CPU computes with the kernels that the strict device has: equal to the bit."""
-    with td.textbook():
+@pytest.fixture(params=["textbook", "cpu"])
+def kernels(request: pytest.FixtureRequest) -> Iterator[None]:
+    """With the textbook's kernels, which run on the device's own arrays, and with the CPU's behind the wall."""
+    with td.textbook() if request.param == "textbook" else nullcontext():
         yield
 
 

@@ -19,6 +19,8 @@ from tinydl import losses, ops
 from tinydl.ops import arithmetic, cast, index
 from tinydl.strict import no_sync
 
+pytestmark = pytest.mark.usefixtures("kernels")
+
 F = td.functional
 Arrays = list[np.ndarray[Any, Any]]
 Same = Callable[[list[Any], list[Any]], None]

@@ -11,6 +11,8 @@ import pytest
 import tinydl as td
 from tinydl import nn
 
+pytestmark = pytest.mark.usefixtures("kernels")
+
 Same = Callable[[list[Any], list[Any]], None]
 
 

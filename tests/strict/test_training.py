@@ -16,6 +16,8 @@ from tinydl.models import LeNet5
 from tinydl.strict import no_sync
 from tinydl.train import Checkpoint, Trainer
 
+pytestmark = pytest.mark.usefixtures("kernels")
+
 Arrays = list[np.ndarray[Any, Any]]
 Same = Callable[[list[Any], list[Any]], None]
 

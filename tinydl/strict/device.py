@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinydl.device import Array, Device
-from tinydl.kernels import reference
+from tinydl.strict import kernels
 from tinydl.strict.array import StrictArray
 from tinydl.strict.module import xp
 from tinydl.strict.sync import LeakError, crossing, syncing_is_forbidden
@@ -35,4 +35,4 @@ class StrictDevice(Device):
         return not syncing_is_forbidden()
 
 
-strict = StrictDevice("strict", xp, StrictArray, reference)
+strict = StrictDevice("strict", xp, StrictArray, kernels)
