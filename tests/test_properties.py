@@ -256,7 +256,7 @@ def test_hessians_of_layers_are_symmetric(name: str, seed: int) -> None:
 
     along_u, along_v = td.hvp(energy, x, u)[1], td.hvp(energy, x, v)[1]
     scale = math.sqrt(inner(along_u, along_u) + inner(along_v, along_v))
-    assert scale > 0.0
+    assert scale > 0.0 or not fn(*x).numpy().any()  # a relu of negative numbers alone is 0 all around
     assert inner(u, along_v) == pytest.approx(inner(v, along_u), rel=1e-9, abs=1e-10 * (1 + scale))
 
 
@@ -357,7 +357,8 @@ def test_group_norm_takes_none_within_groups_of_channels(seed: int, groups: int)
     out = F.group_norm(x, groups, eps=1e-14)
     (dx,) = td.grad(out, x, normal(2, 4, 3, seed=seed + 1))
     parts = dx.numpy().reshape(2, groups, -1)
-    scale = np.abs(parts).max() + 1.0
+    # Orthogonal up to eps / variance; three numbers can lie close together.
+    scale = np.abs(parts).max() + 1.0 + 1e-4 / x.numpy().reshape(parts.shape).std(2).min() ** 3
     assert np.abs(parts.sum(2)).max() < 1e-10 * scale
     assert np.abs((parts * out.numpy().reshape(2, groups, -1)).sum(2)).max() < 1e-9 * scale
 
