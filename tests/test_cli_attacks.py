@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -95,6 +96,18 @@ def test_a_folder_that_can_not_be_written_to_is_refused_before_training(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_full_disk_names_the_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    said = says([*SHORT, "--out", str(tmp_path)], capsys)
+    assert said == f"tinydl: {tmp_path / 'checkpoint.safetensors'}: No space left on device\n"
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_checkpoint_that_is_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "checkpoint.safetensors").mkdir()
     assert "checkpoint.safetensors: Is a directory" in says([*SHORT, "--out", str(tmp_path)], capsys)
@@ -138,11 +151,22 @@ def test_other_options_on_resuming_are_refused(finished: Path, capsys: pytest.Ca
     assert (finished / "checkpoint.safetensors").read_bytes() == before
 
 
-def test_another_network_on_resuming_is_refused(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("network", "differences"),
+    [
+        ("mlp", ["wrong: 1.weight: shape (4, 2), expected (256, ", "missing keys: 5.weight, 5.bias"]),
+        ("lenet", ["missing keys: ", "unexpected keys: "]),
+    ],
+)
+def test_another_network_on_resuming_is_refused_with_every_difference(
+    network: str, differences: list[str], finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = (finished / "checkpoint.safetensors").read_bytes()
-    said = says(["train", "mlp", "--quiet", "--resume", "--out", str(finished)], capsys)
+    said = says(["train", network, "--quiet", "--resume", "--out", str(finished)], capsys)
     assert str(finished / "checkpoint.safetensors") in said
-    assert "trained without a schedule" in said
+    assert "schedule" not in said
+    for difference in differences:
+        assert difference in said
     assert (finished / "checkpoint.safetensors").read_bytes() == before
 
 

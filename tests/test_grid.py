@@ -27,7 +27,10 @@ HELPERS = {"ops.conv.pair", "ops.shape.normalize_axes"}
 # What nn offers that is not a layer.
 NO_LAYERS = {"Module", "Parameter"}
 
-_MODULES = [f"ops.{m.name}" for m in pkgutil.iter_modules(ops.__path__) if m.name != "methods"]
+# What has no functions of its own: operations as methods, and operations that losses are made of.
+NO_FUNCTIONS = {"methods", "logits"}
+
+_MODULES = [f"ops.{m.name}" for m in pkgutil.iter_modules(ops.__path__) if m.name not in NO_FUNCTIONS]
 
 
 def rows_of(name: str) -> dict[str, Row]:
@@ -43,6 +46,7 @@ each_row = pytest.mark.parametrize("name", ROWS)
 def test_every_public_name_has_a_row(public_functions: Any) -> None:
     names = {f"losses.{name}" for name in public_functions(losses)}
     names |= {f"nn.{name}" for name in nn.__all__ if name not in NO_LAYERS}
+    assert not any(public_functions(importlib.import_module(f"tinydl.ops.{name}")) for name in NO_FUNCTIONS)
     for module in _MODULES:
         found = public_functions(importlib.import_module(f"tinydl.{module}"))
         names |= {f"{module}.{name}" for name in found}

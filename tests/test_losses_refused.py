@@ -164,9 +164,86 @@ def test_targets_of_other_losses_are_checked(device: str) -> None:
             losses.huber(td.ones(1, device=device), td.ones(1, device=device), delta)
 
 
-def test_float32_against_float64_is_an_error_that_names_both(device: str) -> None:
-    with pytest.raises(TypeError, match="float32 with float64"):
-        losses.mse(td.ones(2, device=device), td.ones(2, dtype="float64", device=device))
+ELSEWHERE = {"cpu": "strict", "strict": "cpu"}
+
+
+def begins_with(loss: Any, rest: str) -> str:
+    """A pattern: the name of the loss, not of an operation that it is made of, and then `rest`."""
+    return rf"^{loss.__name__}: {rest}"
+
+
+@pytest.mark.parametrize("name", list(TWO))
+def test_float32_with_float64_names_the_loss_and_both(name: str, device: str) -> None:
+    loss, o, t = TWO[name]
+    for a, b in (("float32", "float64"), ("float64", "float32")):
+        with pytest.raises(
+            TypeError, match=begins_with(loss, r"float32 with float64; convert one with \.astype\(")
+        ):
+            loss(td.tensor(o, dtype=a, device=device), td.tensor(t, dtype=b, device=device))
+
+
+@pytest.mark.parametrize("name", list(TWO))
+def test_two_devices_name_the_loss_and_both(name: str, device: str) -> None:
+    loss, o, t = TWO[name]
+    other = ELSEWHERE[device]
+    with pytest.raises(
+        RuntimeError,
+        match=begins_with(
+            loss, rf"prediction is on {device}, target on {other}; move one with \.to\('{device}'\)$"
+        ),
+    ):
+        loss(td.tensor(o, device=device), td.tensor(t, device=other))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", PAIRS)
+def test_integers_beside_floats_are_taken_as_floats(name: str, dtype: str, device: str) -> None:
+    loss, o, t = TWO[name]
+    whole = np.where(np.asarray(t) > 0.5, 1, -1 if name == "hinge" else 0)
+    x = td.tensor(o, dtype=dtype, device=device)
+    got, exact = (loss(x, td.tensor(whole, dtype=d, device=device)) for d in ("int64", dtype))
+    assert got.dtype == dtype
+    assert got.item() == exact.item()
+
+
+@pytest.mark.parametrize("loss", [losses.cross_entropy, losses.nll])
+def test_labels_and_weights_elsewhere_name_the_loss(loss: Any, device: str) -> None:
+    x, labels = td.zeros(2, 4, device=device), [0, 3]
+    other = ELSEWHERE[device]
+    with pytest.raises(
+        RuntimeError, match=begins_with(loss, f"prediction is on {device}, target on {other}")
+    ):
+        loss(x, td.tensor(labels, device=other))
+    y = td.tensor(labels, device=device)
+    with pytest.raises(
+        RuntimeError, match=begins_with(loss, f"prediction is on {device}, weight on {other}")
+    ):
+        loss(x, y, td.ones(4, device=other))
+    with pytest.raises(TypeError, match=begins_with(loss, "float32 with float64; convert one")):
+        loss(x, y, td.ones(4, dtype="float64", device=device))
+    for weight in (np.ones(4, "float32"), [1.0] * 4):
+        with pytest.raises(
+            TypeError, match=begins_with(loss, f"weight must be a Tensor, got {type(weight).__name__}")
+        ):
+            loss(x, y, weight)
+    assert loss(x, y, td.tensor([1, 2, 3, 4], device=device)).dtype == np.float32
+
+
+@pytest.mark.parametrize("target", [None, [0, 1], 1])
+@pytest.mark.parametrize("loss", [losses.cross_entropy, losses.nll])
+def test_labels_that_are_no_tensor(loss: Any, target: Any, device: str) -> None:
+    with pytest.raises(
+        TypeError, match=begins_with(loss, rf"expected integer labels.*, got {type(target).__name__} ")
+    ):
+        loss(td.zeros(2, 4, device=device), target)
+
+
+def test_weights_of_probabilities_elsewhere_name_the_loss(device: str) -> None:
+    x, target = td.zeros(2, 4, device=device), td.full((2, 4), 0.25, device=device)
+    with pytest.raises(TypeError, match=r"^cross_entropy: float32 with float64"):
+        losses.cross_entropy(x, target, td.ones(4, dtype="float64", device=device))
+    with pytest.raises(RuntimeError, match=r"^cross_entropy: prediction is on .*, weight on"):
+        losses.cross_entropy(x, target, td.ones(4, device=ELSEWHERE[device]))
 
 
 def test_a_prediction_without_classes(device: str) -> None:

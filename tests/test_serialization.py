@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import re
 import stat
 from pathlib import Path
 from typing import Any
@@ -153,8 +155,26 @@ def test_files_have_the_usual_permissions(tmp_path: Path) -> None:
 
 
 def test_a_missing_folder_is_an_os_error(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError) as caught:
         td.save({"a": np.ones(1)}, tmp_path / "none" / "f")
+    assert caught.value.filename == str(tmp_path / "none" / "f")
+
+
+@pytest.mark.parametrize(("owner", "step"), [(os, "fsync"), (Path, "replace")], ids=["fsync", "replace"])
+@pytest.mark.parametrize(("number", "kind"), [(errno.ENOSPC, OSError), (errno.EACCES, PermissionError)])
+def test_what_the_system_refuses_names_the_file(
+    owner: Any, step: str, number: int, kind: type[OSError], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reason = os.strerror(number)
+
+    def fails(*_: Any) -> None:
+        raise OSError(number, reason)
+
+    monkeypatch.setattr(owner, step, fails)
+    with pytest.raises(kind, match=re.escape(f"{reason}: {str(tmp_path / 'f')!r}")) as caught:
+        td.save({"a": np.zeros(2)}, tmp_path / "f")
+    assert (caught.value.errno, caught.value.filename) == (number, str(tmp_path / "f"))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_missing_file_is_file_not_found(tmp_path: Path) -> None:

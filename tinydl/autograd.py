@@ -16,7 +16,7 @@ import numpy as np
 
 from tinydl.device import Device
 from tinydl.errors import DTypeError, GraphError, ShapeError
-from tinydl.op import Node, Op, state
+from tinydl.op import Node, Op, listed, state
 from tinydl.tensor import Tensor
 
 
@@ -30,7 +30,8 @@ def backward(
     themselves, so that they can be differentiated again.
 
     Raises: RuntimeError when nothing requires a gradient, for a tensor of several elements without
-    `gradient`, for a graph that was freed, and for saved values that were changed in place.
+    `gradient`, for a graph that was freed, and for saved values that were changed in place; ValueError for a
+    `gradient` of another shape, dtype or device, TypeError for one that is no tensor.
     """
     retain_graph = retain_graph or create_graph
     grads = _flow([(tensor, _seed(tensor, gradient, create_graph))], retain_graph, create_graph)
@@ -51,14 +52,14 @@ def grad(
 ) -> tuple[Tensor | None, ...]:
     """The gradients of the outputs, weighted by `grad_outputs` and summed, with respect to each input.
 
-    Returns a tuple as long as `inputs`, which may be leaves or computed tensors; no `.grad` is touched. Only
-    what lies between outputs and inputs is computed.
+    Returns a tuple as long as `inputs`, which may be leaves or computed tensors, each of the shape and dtype of its
+    input; no `.grad` is touched. Only what lies between outputs and inputs is computed.
 
-    Raises: RuntimeError as `backward` does, and when an input does not take part in the outputs (with
-    `allow_unused` its gradient is None).
+    Raises: what `backward` raises, and RuntimeError when an input requires no gradient or does not take part in the
+    outputs (with `allow_unused` its gradient is None).
     """
-    outputs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
-    inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    outputs = [outputs] if isinstance(outputs, Tensor) else listed("grad", outputs)
+    inputs = [inputs] if isinstance(inputs, Tensor) else listed("grad", inputs)
     if grad_outputs is None or isinstance(grad_outputs, Tensor):
         grad_outputs = [grad_outputs] * len(outputs)
     if len(grad_outputs) != len(outputs):
@@ -80,7 +81,10 @@ def grad(
 
 
 def retain_grad(tensor: Tensor) -> None:
-    """Makes `backward()` keep the gradient of this computed tensor in its `grad` (leaves always do)."""
+    """Makes `backward()` keep the gradient of this computed tensor in its `grad` (leaves always do).
+
+    It has the tensor's shape and dtype. Raises RuntimeError for a tensor that requires no gradient.
+    """
     if tensor._op is not None:
         tensor._op._retained = weakref.ref(tensor)
     elif not tensor._wants_grad:

@@ -57,7 +57,8 @@ def _recording(who: str) -> Iterator[None]:
 def vjp(fn: Function, inputs: Tensors, v: Tensors | None = None) -> tuple[Any, Any]:
     """(fn(inputs), v^T J): the gradient of <fn(inputs), v> for each input.
 
-    v has the shape of the output; it may be left out for an output with one element.
+    v has the shape and dtype of the output; it may be left out for an output with one element. Raises ValueError for
+    another v, RuntimeError where it is missing, TypeError for integers and for what is no tensor.
     """
     leaves = _leaves(inputs)
     value = fn(*leaves)
@@ -74,7 +75,10 @@ def vjp(fn: Function, inputs: Tensors, v: Tensors | None = None) -> tuple[Any, A
 
 @_recording("jvp")
 def jvp(fn: Function, inputs: Tensors, v: Tensors) -> tuple[Any, Any]:
-    """(fn(inputs), J v): how the outputs change along v, which has the shapes of the inputs."""
+    """(fn(inputs), J v): how the outputs change along v, which has the shapes and dtypes of the inputs.
+
+    Raises: ValueError for another v, TypeError for integers and for what is no tensor.
+    """
     leaves, directions = _leaves(inputs), _several(v)
     _check_like("jvp", leaves, directions)
     value = fn(*leaves)
@@ -93,7 +97,11 @@ def jvp(fn: Function, inputs: Tensors, v: Tensors) -> tuple[Any, Any]:
 
 @_recording("hvp")
 def hvp(fn: Function, inputs: Tensors, v: Tensors) -> tuple[Any, Any]:
-    """(fn(inputs), H v) for a function with one number as output; v has the shapes of the inputs."""
+    """(fn(inputs), H v) for a function with one number as output; v has the shapes and dtypes of the inputs.
+
+    By two backward passes (Pearlmutter, 1994). Raises ValueError for several numbers as output and for another v,
+    TypeError for integers and for what is no tensor.
+    """
     leaves, directions = _leaves(inputs), _several(v)
     _check_like("hvp", leaves, directions)
     value = _scalar("hvp", fn(*leaves))
@@ -107,7 +115,11 @@ def hvp(fn: Function, inputs: Tensors, v: Tensors) -> tuple[Any, Any]:
 
 @_recording("jacobian")
 def jacobian(fn: Function, inputs: Tensors) -> Any:
-    """J for each input: shape (*output shape, *input shape), by one backward pass for each output element."""
+    """J for each input: shape (*output shape, *input shape), by one backward pass for each output element.
+
+    Dtypes are those of the inputs. Raises RuntimeError when fn returns anything but one tensor, TypeError for
+    inputs that are integers or no tensors.
+    """
     leaves = _leaves(inputs)
     value = fn(*leaves)
     if not isinstance(value, Tensor):
@@ -121,7 +133,8 @@ def jacobian(fn: Function, inputs: Tensors) -> Any:
 def hessian(fn: Function, inputs: Tensors) -> Any:
     """H for a function with one number as output: for one input shape (*input shape, *input shape).
 
-    For several inputs a tuple of tuples: entry [i][j] has the shapes of inputs i and j together.
+    For several inputs a tuple of tuples: entry [i][j] has the shapes of inputs i and j together. Raises ValueError
+    for several numbers as output, TypeError for inputs that are integers or no tensors.
     """
     leaves = _leaves(inputs)
     value = _scalar("hessian", fn(*leaves))

@@ -1,4 +1,9 @@
-"""New tensors: filled, counted, random. Floats are float32 and integers int64 unless a dtype is named."""
+"""New tensors: filled, counted, random. Floats are float32 and integers int64 unless a dtype is named.
+
+A shape is one integer or several, a tuple or a list. All raise TypeError for sizes that are not integers, for a
+dtype that tensors can't have, and for `requires_grad` with integers; ValueError for sizes below 0 and for a
+device of no such name.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tinydl.device import Device, get_device
+from tinydl.op import check_tensors
 from tinydl.operators import Scalar
 from tinydl.random import GeneratorLike, as_generator
 from tinydl.tensor import Tensor, supported, tensor
@@ -22,7 +28,10 @@ def full(
     dtype: npt.DTypeLike | None = None,
     device: str | Device | None = None,
 ) -> Tensor:
-    """A tensor of one value; its type decides the dtype unless one is given."""
+    """A tensor of one value; without `dtype` floats give float32, integers int64, booleans bool.
+
+    NumPy's integers keep their dtype. Raises TypeError for a value that is no number, ValueError for sizes < 0.
+    """
     if dtype is None:
         dtype = np.float32 if isinstance(value, float) else np.asarray(value).dtype
     home = get_device(device)
@@ -35,7 +44,10 @@ def zeros(
     dtype: npt.DTypeLike = np.float32,
     device: str | Device | None = None,
 ) -> Tensor:
-    """A tensor of zeros; zeros(2, 3) and zeros((2, 3)) are the same."""
+    """A tensor of zeros, float32 unless said; zeros(2, 3) and zeros((2, 3)) are the same.
+
+    Raises: ValueError for sizes below 0, TypeError for sizes that are not integers.
+    """
     return full(_shape(shape), 0, requires_grad, dtype, device)
 
 
@@ -45,18 +57,29 @@ def ones(
     dtype: npt.DTypeLike = np.float32,
     device: str | Device | None = None,
 ) -> Tensor:
-    """A tensor of ones; ones(2, 3) and ones((2, 3)) are the same."""
+    """A tensor of ones, float32 unless said; ones(2, 3) and ones((2, 3)) are the same.
+
+    Raises: ValueError for sizes below 0, TypeError for sizes that are not integers.
+    """
     return full(_shape(shape), 1, requires_grad, dtype, device)
 
 
 def zeros_like(x: Tensor, requires_grad: bool = False, dtype: npt.DTypeLike | None = None) -> Tensor:
-    """Zeros in the shape, dtype and memory layout of x, on its device."""
+    """Zeros in the shape, dtype and memory layout of x, on its device.
+
+    Raises: TypeError for a dtype that tensors can't have, and for `requires_grad` with integers.
+    """
+    check_tensors("zeros_like", x)
     dtype = supported("zeros_like", dtype or x.dtype)
     return Tensor(x.device.xp.zeros_like(x._data, dtype=dtype), x.device, requires_grad)
 
 
 def ones_like(x: Tensor, requires_grad: bool = False, dtype: npt.DTypeLike | None = None) -> Tensor:
-    """Ones in the shape, dtype and memory layout of x, on its device."""
+    """Ones in the shape, dtype and memory layout of x, on its device.
+
+    Raises: TypeError for a dtype that tensors can't have, and for `requires_grad` with integers.
+    """
+    check_tensors("ones_like", x)
     dtype = supported("ones_like", dtype or x.dtype)
     return Tensor(x.device.xp.ones_like(x._data, dtype=dtype), x.device, requires_grad)
 
@@ -68,7 +91,11 @@ def arange(
     dtype: npt.DTypeLike | None = None,
     device: str | Device | None = None,
 ) -> Tensor:
-    """start, start + step, ... below stop; from 0 when only one bound is given. int64 for integers."""
+    """start, start + step, ... below stop; from 0 when only one bound is given.
+
+    Shape (ceil((stop - start) / step),); int64, or float32 when one of the three is a Python float. Raises
+    ZeroDivisionError for a step of 0.
+    """
     if stop is None:
         start, stop = 0, start
     if dtype is None:
@@ -80,7 +107,7 @@ def arange(
 def eye(
     n: int, m: int | None = None, dtype: npt.DTypeLike = np.float32, device: str | Device | None = None
 ) -> Tensor:
-    """The n x m identity matrix, square unless m is given."""
+    """The n x m identity matrix, float32 unless said, square unless m is given. Raises ValueError below 0."""
     home = get_device(device)
     return Tensor(home.xp.eye(n, m, dtype=supported("eye", dtype)), home)
 
@@ -92,7 +119,10 @@ def rand(
     dtype: npt.DTypeLike = np.float32,
     device: str | Device | None = None,
 ) -> Tensor:
-    """Uniform numbers in [0, 1)."""
+    """Uniform numbers in [0, 1), float32 or float64; the shape as in `zeros`.
+
+    Raises: TypeError for another dtype and for another kind of `generator`, ValueError for sizes below 0.
+    """
     host = as_generator(generator).random(_shape(shape), dtype)
     return tensor(host, requires_grad, device=device)
 
@@ -104,7 +134,10 @@ def randn(
     dtype: npt.DTypeLike = np.float32,
     device: str | Device | None = None,
 ) -> Tensor:
-    """Standard normal numbers."""
+    """Standard normal numbers, float32 or float64, by Box and Muller (1958); the shape as in `zeros`.
+
+    Raises: TypeError for another dtype and for another kind of `generator`, ValueError for sizes below 0.
+    """
     host = as_generator(generator).normal(_shape(shape), dtype)
     return tensor(host, requires_grad, device=device)
 

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from tinydl.allocator import keep_freed_memory
 from tinydl.kernels import cpu as cpu_kernels
 from tinydl.kernels import reference
 
@@ -89,6 +90,7 @@ class Device:
 
 
 cpu = Device("cpu", np, np.ndarray, cpu_kernels)
+keep_freed_memory(1024)
 _devices: dict[str, Device] = {"cpu": cpu}
 
 

@@ -3,6 +3,8 @@
 A layer with fan_in inputs sums fan_in products. For outputs of the same variance as the inputs the weights need
 variance 1 / fan_in; for gradients of the same variance, 1 / fan_out. Weight shapes are (out, in) for dense
 layers and (out, in, kh, kw) for convolutions, where every tap counts: fan_in = in kh kw.
+
+All return float32 tensors on the CPU that require no gradient, and raise TypeError for another kind of `generator`.
 """
 
 from __future__ import annotations
@@ -17,13 +19,19 @@ from tinydl.tensor import Tensor, tensor
 
 
 def glorot_uniform(shape: tuple[int, ...], gain: float = 1.0, generator: GeneratorLike = None) -> Tensor:
-    """Uniform in +- gain sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio, 2010)."""
+    """Uniform in +- gain sqrt(6 / (fan_in + fan_out)), float32 (Glorot and Bengio, 2010).
+
+    Raises: ValueError for a shape of fewer than two axes or with an empty one.
+    """
     fan_in, fan_out = fans(shape)
     return uniform(shape, gain * math.sqrt(6.0 / (fan_in + fan_out)), generator)
 
 
 def glorot_normal(shape: tuple[int, ...], gain: float = 1.0, generator: GeneratorLike = None) -> Tensor:
-    """Normal with deviation gain sqrt(2 / (fan_in + fan_out)) (Glorot and Bengio, 2010)."""
+    """Normal with deviation gain sqrt(2 / (fan_in + fan_out)), float32 (Glorot and Bengio, 2010).
+
+    Raises: ValueError for a shape of fewer than two axes or with an empty one.
+    """
     fan_in, fan_out = fans(shape)
     return normal(shape, gain * math.sqrt(2.0 / (fan_in + fan_out)), generator)
 
@@ -31,26 +39,36 @@ def glorot_normal(shape: tuple[int, ...], gain: float = 1.0, generator: Generato
 def he_uniform(
     shape: tuple[int, ...], gain: float = math.sqrt(2.0), generator: GeneratorLike = None
 ) -> Tensor:
-    """Uniform in +- gain sqrt(3 / fan_in); the gain is that of ReLU (He et al., 2015)."""
+    """Uniform in +- gain sqrt(3 / fan_in), float32; the gain is that of ReLU (He et al., 2015).
+
+    Raises: ValueError for a shape of fewer than two axes or with an empty one.
+    """
     return uniform(shape, gain * math.sqrt(3.0 / fans(shape)[0]), generator)
 
 
 def he_normal(
     shape: tuple[int, ...], gain: float = math.sqrt(2.0), generator: GeneratorLike = None
 ) -> Tensor:
-    """Normal with deviation gain / sqrt(fan_in); the gain is that of ReLU (He et al., 2015)."""
+    """Normal with deviation gain / sqrt(fan_in), float32; the gain is that of ReLU (He et al., 2015).
+
+    Raises: ValueError for a shape of fewer than two axes or with an empty one.
+    """
     return normal(shape, gain / math.sqrt(fans(shape)[0]), generator)
 
 
 def lecun_normal(shape: tuple[int, ...], generator: GeneratorLike = None) -> Tensor:
-    """Normal with deviation 1 / sqrt(fan_in) (LeCun et al., 1998)."""
+    """Normal with deviation 1 / sqrt(fan_in), float32 (LeCun et al., 1998).
+
+    Raises: ValueError for a shape of fewer than two axes or with an empty one.
+    """
     return normal(shape, 1.0 / math.sqrt(fans(shape)[0]), generator)
 
 
 def orthogonal(shape: tuple[int, ...], gain: float = 1.0, generator: GeneratorLike = None) -> Tensor:
     """gain times a random matrix with orthonormal rows or columns, whichever are fewer (Saxe et al., 2014).
 
-    Axes after the first are taken as one.
+    Axes after the first are taken as one; float32. Raises ValueError for a shape of fewer than two axes or with
+    an empty one.
     """
     fans(shape)
     rows, columns = shape[0], math.prod(shape[1:])
@@ -61,12 +79,12 @@ def orthogonal(shape: tuple[int, ...], gain: float = 1.0, generator: GeneratorLi
 
 
 def uniform(shape: tuple[int, ...], bound: float, generator: GeneratorLike = None) -> Tensor:
-    """Uniform in [-bound, bound)."""
+    """Uniform in [-bound, bound), float32, any shape. Raises ValueError for sizes below 0."""
     return tensor(as_generator(generator).uniform(-bound, bound, shape))
 
 
 def normal(shape: tuple[int, ...], std: float, generator: GeneratorLike = None) -> Tensor:
-    """Normal with mean 0 and deviation `std`."""
+    """Normal with mean 0 and deviation `std`, float32, any shape. Raises ValueError for sizes below 0."""
     return tensor(as_generator(generator).normal(shape) * np.float32(std))
 
 

@@ -1,4 +1,8 @@
-"""Metrics: how good a prediction is, as numbers for people. They are not differentiated."""
+"""Metrics: how good a prediction is, as numbers for people. They are not differentiated.
+
+They take tensors and are computed on the host, in float64 where they are not counts; all but `confusion_matrix`
+return a Python float.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +10,17 @@ import numpy as np
 import numpy.typing as npt
 
 from tinydl.errors import DTypeError, ShapeError
+from tinydl.op import check_tensors
 from tinydl.tensor import Tensor
 
 
 def accuracy(prediction: Tensor, target: Tensor) -> float:
     """The share of right answers: scores (N, C, ...) against integer labels (N, ...).
 
-    Raises: ValueError for shapes that do not fit or no labels at all.
+    The scores may have any dtype. Raises ValueError for shapes that do not fit or no labels at all, RuntimeError
+    for two devices.
     """
+    check_tensors("accuracy", prediction, target)
     if prediction.ndim != target.ndim + 1 or prediction.shape[:1] + prediction.shape[2:] != target.shape:
         raise ShapeError("accuracy", f"scores {prediction.shape} do not fit labels {target.shape}")
     if target.size == 0:
@@ -22,11 +29,12 @@ def accuracy(prediction: Tensor, target: Tensor) -> float:
 
 
 def confusion_matrix(prediction: Tensor, target: Tensor, classes: int | None = None) -> npt.NDArray[np.int64]:
-    """Counts (C, C): row = true class, column = predicted class.
+    """Counts (C, C), int64: row = true class, column = predicted class.
 
     `prediction` holds scores (N, C) or labels (N,). Raises ValueError for shapes or labels that do not fit,
     TypeError for labels that are not integers.
     """
+    check_tensors("confusion_matrix", prediction, target)
     if prediction.ndim == 2:
         classes = prediction.shape[1] if classes is None else classes
         prediction = prediction.argmax(1)
@@ -47,7 +55,7 @@ def confusion_matrix(prediction: Tensor, target: Tensor, classes: int | None = N
 def dice(
     prediction: Tensor, target: Tensor, classes: int | None = None, include_background: bool = False
 ) -> float:
-    """2 |P and T| / (|P| + |T|), the mean over classes: masks of integers or booleans of one shape.
+    """2 |P and T| / (|P| + |T|), the mean over classes: masks of integers or booleans of one shape (Dice, 1945).
 
     Class 0 is the background and left out unless `include_background`. No smoothing; a class that is in neither
     mask counts as 1. Raises ValueError for shapes or labels that do not fit, TypeError for other dtypes.
@@ -58,12 +66,18 @@ def dice(
 def iou(
     prediction: Tensor, target: Tensor, classes: int | None = None, include_background: bool = False
 ) -> float:
-    """|P and T| / |P or T|, the mean over classes (Jaccard, 1912). Arguments and errors as for `dice`."""
+    """|P and T| / |P or T|, the mean over classes: masks of integers or booleans of one shape (Jaccard, 1912).
+
+    Arguments as for `dice`. Raises ValueError for shapes or labels that do not fit, TypeError for other dtypes.
+    """
     return _overlap("iou", prediction, target, classes, include_background)
 
 
 def psnr(prediction: Tensor, target: Tensor, data_range: float = 1.0) -> float:
-    """The peak signal-to-noise ratio 10 log10(data_range^2 / mean squared error) in dB; inf for equal images."""
+    """The peak signal-to-noise ratio 10 log10(data_range^2 / mean squared error) in dB; inf for equal images.
+
+    Images of any one shape and any dtype. Raises ValueError for shapes that differ or hold nothing.
+    """
     a, b = _pair("psnr", prediction, target)
     error = float(np.mean((a - b) ** 2))
     return float("inf") if error == 0 else float(10 * np.log10(data_range**2 / error))
@@ -73,7 +87,7 @@ def ssim(prediction: Tensor, target: Tensor, data_range: float = 1.0) -> float:
     """The structural similarity of images (N, C, H, W), the mean over all (Wang et al., 2004).
 
     With an 11x11 Gaussian window of deviation 1.5, K1 = 0.01, K2 = 0.03 and windows that lie inside the image.
-    Raises ValueError for other shapes and for images smaller than the window.
+    Any dtype. Raises ValueError for other shapes and for images smaller than the window.
     """
     a, b = _pair("ssim", prediction, target)
     if a.ndim != 4 or min(a.shape[2:]) < 11 or a.size == 0:
@@ -99,9 +113,10 @@ def ssim(prediction: Tensor, target: Tensor, data_range: float = 1.0) -> float:
 def roc_auc(prediction: Tensor, target: Tensor) -> float:
     """The area under the ROC curve: the chance that a positive scores above a negative, ties counting half.
 
-    Scores (N,) against labels 0 and 1 (N,). Raises ValueError for shapes and labels that do not fit, and when
-    one of the classes is missing.
+    Scores (N,) against labels 0 and 1 (N,), any dtypes (Hanley and McNeil, 1982). Raises ValueError for shapes
+    and labels that do not fit, and when one of the classes is missing.
     """
+    check_tensors("roc_auc", prediction, target)
     scores, labels = (x.device.to_host(x._data) for x in (prediction, target))
     if scores.ndim != 1 or scores.shape != labels.shape or not np.isin(labels, (0, 1)).all():
         raise ShapeError(
@@ -119,6 +134,7 @@ def roc_auc(prediction: Tensor, target: Tensor) -> float:
 def _pair(
     who: str, prediction: Tensor, target: Tensor
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    check_tensors(who, prediction, target)
     if prediction.shape != target.shape or prediction.size == 0:
         raise ShapeError(who, f"expected images of one shape, got {prediction.shape} and {target.shape}")
     a, b = (x.device.to_host(x._data).astype(np.float64) for x in (prediction, target))
@@ -128,6 +144,7 @@ def _pair(
 def _overlap(
     who: str, prediction: Tensor, target: Tensor, classes: int | None, include_background: bool
 ) -> float:
+    check_tensors(who, prediction, target)
     for x in (prediction, target):
         if x.dtype.kind not in "iub":
             raise DTypeError(who, f"expected masks of integers or booleans, got {x.dtype}")

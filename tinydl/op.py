@@ -12,7 +12,7 @@ import math
 import re
 import threading
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -58,7 +58,9 @@ class Op:
 
     Write `backward` in operators and tinydl functions: in an ordinary backward pass its arguments are plain
     arrays, under `create_graph=True` they are tensors, and so every operation has second derivatives.
-    Never change an argument in place.
+    Never change an argument in place. Gradients have the shape and dtype of their input: RuntimeError is raised in the
+    backward pass for others. A call raises TypeError for plain arrays and for float32 with float64, RuntimeError for
+    two devices.
     """
 
     __slots__ = (
@@ -68,6 +70,7 @@ class Op:
     name: str  # in errors; the class name in lower case with underscores unless given
     broadcasts: ClassVar[bool] = False  # gradients are summed over the axes along which inputs were broadcast
     differentiable: ClassVar[bool] = True  # False: the output is a constant, `backward` is not needed
+    optional: ClassVar[bool] = True  # None may stand for an input that is left out
     promotes: ClassVar[str] = "mixed"  # "mixed": integers beside floats become floats; "always"; "never"
     views: ClassVar[bool] = False  # the output may share memory with the first input
 
@@ -159,12 +162,11 @@ class Op:
 
     def _operand(self, x: Any) -> Any:
         """An input that is neither a tensor nor a Python number."""
-        if x is None or state.on_arrays:
+        if (x is None and self.optional) or state.on_arrays:
             return x
         if isinstance(x, np.generic):  # a NumPy scalar would widen float32 arrays to float64
             return x.item()
-        kind = "a plain array" if device_of(x) else type(x).__name__
-        raise DTypeError(self.name, f"expected tensors, got {kind}; wrap it with td.tensor(...)")
+        raise _no_tensor(self.name, x)
 
     def _on_arrays(self, arrays: list[Array]) -> Array:
         """The operation on plain arrays, for the backward methods of others."""
@@ -177,18 +179,11 @@ class Op:
 
     def _promote(self, arrays: list[Array]) -> list[Array]:
         """Casts integers and booleans to the float that stands beside them; refuses two different floats."""
-        floats = {a.dtype for a in arrays if hasattr(a, "dtype") and a.dtype.kind in "fc"}
-        if floats == _FOR_COMPLEX_STEP:
-            floats = {np.dtype(np.complex128)}
-        if len(floats) > 1:
-            names = " with ".join(sorted(str(d) for d in floats))
-            raise DTypeError(self.name, f"{names}; convert one with .astype(...)")
-        if floats:
-            target = floats.pop()
-        elif self.promotes == "always" or float in map(type, arrays):
+        target = common_float(self.name, [a.dtype for a in arrays if hasattr(a, "dtype")])
+        if target is None:
+            if self.promotes != "always" and float not in map(type, arrays):
+                return arrays
             target = _F32
-        else:
-            return arrays
         return [a.astype(target) if getattr(a, "dtype", target) != target else a for a in arrays]
 
     def _record(self, inputs: Sequence[Any], arrays: list[Array], out: Tensor) -> None:
@@ -308,6 +303,40 @@ class Op:
         axes = tuple(range(lead))
         axes += tuple(lead + i for i, n in enumerate(shape) if n == 1 and grad.shape[lead + i] != 1)
         return grad.sum(axis=axes).reshape(shape)
+
+
+def check_tensors(who: str, *inputs: Any) -> None:
+    """Raises TypeError for inputs that are no tensors: for functions that ask for a shape before the gate runs.
+
+    In an ordinary backward pass they are plain arrays.
+    """
+    for x in inputs:
+        if not isinstance(x, Tensor) and not state.on_arrays:
+            raise _no_tensor(who, x)
+
+
+def listed(who: str, tensors: Iterable[Any]) -> list[Any]:
+    """Several tensors as a list; raises TypeError for what is none."""
+    found = list(tensors) if isinstance(tensors, Iterable) else [tensors]
+    check_tensors(who, *found)
+    return found
+
+
+def common_float(who: str, dtypes: Iterable[np.dtype[Any]]) -> np.dtype[Any] | None:
+    """The floating dtype among the dtypes, if there is one; raises TypeError for two that must not be mixed."""
+    floats = {d for d in dtypes if d.kind in "fc"}
+    if floats == _FOR_COMPLEX_STEP:
+        return np.dtype(np.complex128)
+    if len(floats) > 1:
+        raise DTypeError(who, f"{' with '.join(sorted(map(str, floats)))}; convert one with .astype(...)")
+    return floats.pop() if floats else None
+
+
+def _no_tensor(who: str, x: Any) -> DTypeError:
+    if x is None:
+        return DTypeError(who, "expected tensors, got None")
+    kind = "a plain array" if device_of(x) else type(x).__name__
+    return DTypeError(who, f"expected tensors, got {kind}; wrap it with td.tensor(...)")
 
 
 Node: TypeAlias = Op | Tensor  # a place that gradients flow to: an operation, or a leaf

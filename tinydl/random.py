@@ -41,13 +41,19 @@ class Generator:
         return f"Generator(seed={self.seed}, counter={self._counter})"
 
     def words(self, n: int) -> npt.NDArray[np.uint64]:
-        """The next `n` random 64-bit words; the stream advances to the next whole block."""
+        """The next `n` random 64-bit words, uint64 (n,); the stream advances to the next whole block.
+
+        Raises: TypeError for an n that is no integer.
+        """
         blocks = -(-n // _WORDS_PER_BLOCK)
         self._counter += blocks
         return self._philox.random_raw(blocks * _WORDS_PER_BLOCK)[:n]
 
     def random(self, shape: int | tuple[int, ...] = (), dtype: npt.DTypeLike = np.float32) -> Array:
-        """Uniform numbers in [0, 1), shape `shape`: k / 2**24 in float32, k / 2**53 in float64."""
+        """Uniform numbers in [0, 1), shape `shape`: k / 2**24 in float32, k / 2**53 in float64.
+
+        Raises: TypeError for another dtype, ValueError for sizes below 0.
+        """
         shape, dtype, n = _checked("random", shape, dtype)
         if dtype == np.float32:  # two numbers a word, low half first
             halves = self.words(-(-n // 2)).astype("<u8", copy=False).view("<u4")[:n]
@@ -61,13 +67,14 @@ class Generator:
         shape: int | tuple[int, ...] = (),
         dtype: npt.DTypeLike = np.float32,
     ) -> Array:
-        """Uniform numbers in [low, high), shape `shape`; the last may round to `high`."""
+        """Uniform numbers in [low, high), shape `shape`; the last may round to `high`. Raises as `random` does."""
         return self.random(shape, dtype) * (high - low) + low
 
     def normal(self, shape: int | tuple[int, ...] = (), dtype: npt.DTypeLike = np.float32) -> Array:
         """Standard normal numbers, shape `shape`, by Box and Muller (1958).
 
         From uniform u in (0, 1] and v in [0, 1):  sqrt(-2 log u) cos(2 pi v)  and  sqrt(-2 log u) sin(2 pi v).
+        Float32 or float64; raises TypeError for another dtype, ValueError for sizes below 0.
         """
         shape, dtype, n = _checked("normal", shape, dtype)
         pairs = -(-n // 2)
@@ -79,7 +86,10 @@ class Generator:
         return both[:n].reshape(shape)
 
     def integers(self, low: int, high: int, shape: int | tuple[int, ...] = ()) -> npt.NDArray[np.int64]:
-        """Integers in [low, high), int64, shape `shape`; the bias is below (high - low) / 2**53."""
+        """Integers in [low, high), int64, shape `shape`; the bias is below (high - low) / 2**53.
+
+        Raises: ValueError unless low < high, and for sizes below 0.
+        """
         if not low < high:
             raise ValueError(f"Generator.integers: expected low < high, got low={low}, high={high}")
         drawn: npt.NDArray[np.int64] = np.floor(self.random(shape, np.float64) * (high - low)).astype(
@@ -88,7 +98,7 @@ class Generator:
         return drawn + low
 
     def permutation(self, n: int) -> npt.NDArray[np.int64]:
-        """A random order of 0 ... n-1, int64: the order of n random words."""
+        """A random order of 0 ... n-1, int64 (n,): the order of n random words. Raises TypeError as `words`."""
         order: npt.NDArray[np.int64] = np.argsort(self.words(n), kind="stable")
         return order
 
@@ -135,7 +145,10 @@ _default = Generator(0)
 
 
 def manual_seed(seed: int) -> Generator:
-    """Restarts the default generator, which is used wherever no `generator=` is given, from `seed`."""
+    """Restarts the default generator, which is used wherever no `generator=` is given, from `seed`.
+
+    Raises: TypeError for a seed that is no integer, ValueError for one outside [0, 2**128).
+    """
     _default.set_state(Generator(seed).get_state())
     return _default
 
@@ -144,7 +157,7 @@ def as_generator(generator: GeneratorLike) -> Generator:
     """The `td.Generator` that a `generator=` argument means.
 
     None is the default generator; an integer seeds a new one; the next draw of a `numpy.random.Generator`
-    seeds a new one.
+    seeds a new one. Raises TypeError for anything else.
     """
     if generator is None:
         return _default

@@ -29,10 +29,13 @@ def save(
     """Writes named tensors or NumPy arrays, and texts as `metadata`, into the file `path`.
 
     The file appears under its name only when it is complete and on the disk: until then an earlier file of
-    that name stays as it was. Raises OSError when it can't be written.
+    that name stays as it was. Shapes and dtypes are kept. Raises OSError when it can't be written, TypeError for
+    what is neither a tensor nor an array.
     """
     from safetensors.numpy import save as to_bytes
 
+    if not isinstance(tensors, Mapping):
+        raise TypeError(f"save: expected tensors by name, as {{'weight': w}}, got {type(tensors).__name__}")
     host = {}
     for name, value in tensors.items():
         array = value.device.to_host(value._data) if isinstance(value, Tensor) else value
@@ -51,7 +54,7 @@ def _with_metadata(data: bytes, metadata: Mapping[str, str]) -> bytes:
 
 
 def load(path: str | os.PathLike[str]) -> dict[str, np.ndarray[Any, Any]]:
-    """The named arrays of a safetensors file, on the host.
+    """The named NumPy arrays of a safetensors file, in the shapes and dtypes that were saved, in their order.
 
     Raises: FileNotFoundError; `FileError`, a ValueError, when the file is truncated, corrupt or something else.
     """
@@ -61,7 +64,7 @@ def load(path: str | os.PathLike[str]) -> dict[str, np.ndarray[Any, Any]]:
 def load_with_metadata(
     path: str | os.PathLike[str],
 ) -> tuple[dict[str, np.ndarray[Any, Any]], dict[str, str]]:
-    """The named arrays and the texts that `save` wrote beside them."""
+    """The named arrays and the texts that `save` wrote beside them. Raises what `load` raises."""
     from safetensors import SafetensorError
     from safetensors.numpy import load as from_bytes
 
@@ -94,8 +97,17 @@ def _header(file: BinaryIO) -> dict[str, Any]:
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
-    """Writes `data` under a temporary name in the same folder, flushes it to the disk, then renames it."""
-    target = Path(path)
+    """Writes `data` under a temporary name in the same folder, flushes it to the disk, then renames it.
+
+    Raises: OSError when it can't be written; an earlier file stays as it was.
+    """
+    try:
+        _write(Path(path), data)
+    except OSError as error:  # the system names the temporary file, or none
+        raise OSError(error.errno, error.strerror or str(error), os.fspath(path)) from error
+
+
+def _write(target: Path, data: bytes) -> None:
     handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
     try:
         with os.fdopen(handle, "wb") as file:

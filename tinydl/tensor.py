@@ -21,9 +21,10 @@ class Tensor(Operators):
 
     `data` is a plain array of the tensor's `device`. A tensor is a leaf, made by a user, or the output of an
     operation; `requires_grad` says whether gradients flow to it. After `backward()` every leaf that
-    requires one has its gradient in `grad`.
+    requires one has its gradient in `grad`, of its shape and dtype. Dtypes are float32, float64, integers and
+    boolean.
 
-    Make one with `td.tensor(...)`.
+    Make one with `td.tensor(...)`. Raises TypeError for `requires_grad` with integers; the array is not copied.
     """
 
     __slots__ = ("__weakref__", "_data", "_grad", "_memory", "_op", "_wants_grad", "device")
@@ -51,18 +52,22 @@ class Tensor(Operators):
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """The length of each axis; () for one number."""
         return self._data.shape
 
     @property
     def ndim(self) -> int:
+        """How many axes there are."""
         return self._data.ndim
 
     @property
     def size(self) -> int:
+        """How many elements there are: the product of the shape."""
         return self._data.size
 
     @property
     def dtype(self) -> np.dtype[Any]:
+        """The NumPy dtype of the elements: float32, float64, an integer type or bool."""
         return self._data.dtype
 
     @property
@@ -72,7 +77,10 @@ class Tensor(Operators):
 
     @property
     def requires_grad(self) -> bool:
-        """Whether gradients flow to this tensor. Can be set on floating leaves only."""
+        """Whether gradients flow to this tensor. Can be set on floating leaves only.
+
+        Setting raises TypeError for integers, RuntimeError for a tensor that was computed.
+        """
         return self._op is not None or self._wants_grad
 
     @requires_grad.setter
@@ -88,7 +96,10 @@ class Tensor(Operators):
 
     @property
     def grad(self) -> Tensor | None:
-        """The gradient that `backward()` summed up for this tensor, or None."""
+        """The gradient that `backward()` summed up for this tensor, of its shape, dtype and device, or None.
+
+        Setting raises TypeError for what is no Tensor, ValueError for another shape, dtype or device.
+        """
         return self._grad
 
     @grad.setter
@@ -107,7 +118,10 @@ class Tensor(Operators):
 
     @property
     def data(self) -> Array:
-        """The plain array, not a copy. Assigning copies values into it; shape and dtype must be the same."""
+        """The plain array, not a copy. Assigning copies values into it; shape and dtype must be the same.
+
+        Assigning raises ValueError where they differ, TypeError for what is no array of the tensor's device.
+        """
         if self._memory is not None and self.device is cpu:  # elsewhere the comparison would have to wait
             self._memory.fetched(self._data)
         return self._data
@@ -140,19 +154,22 @@ class Tensor(Operators):
         return self._memory
 
     def numpy(self) -> np.ndarray[Any, Any]:
-        """The values as a NumPy array, sharing memory. Raises RuntimeError off the CPU: `.to("cpu")` first."""
+        """The values as a NumPy array of the same shape and dtype, sharing memory.
+
+        Raises: RuntimeError off the CPU; `.to("cpu")` first.
+        """
         if self.device is not cpu:
             raise RuntimeError(f"numpy(): this tensor is on {self.device}; call .to('cpu') first")
         return self.data
 
     def item(self) -> Any:
-        """The value of a tensor with one element, as a Python number."""
+        """The value of a tensor with one element, as a Python number. Raises ValueError for other shapes."""
         if self.size != 1:
             raise ValueError(f"item(): expected one element, got shape {self.shape}")
         return self.device.to_host(self._data).item()
 
     def detach(self) -> Tensor:
-        """A leaf with the same values and the same memory, that no gradient flows to."""
+        """A leaf with the same values, dtype and memory, that no gradient flows to. Never raises."""
         out = Tensor(self._data, self.device)
         out._memory = self.memory()
         return out

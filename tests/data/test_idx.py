@@ -9,8 +9,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 
 from tinydl.data import DataError
 from tinydl.data.idx import LIMIT, read_idx, read_pair
@@ -141,31 +139,47 @@ def test_limit_is_inclusive(folder: Path, idx_bytes: Encode) -> None:
     assert LIMIT >= 60_000 * 28 * 28
 
 
-@settings(max_examples=300, deadline=None)
-@given(
-    packed=st.booleans(),
-    edits=st.lists(st.tuples(st.integers(0, 79), st.integers(0, 255)), max_size=4),
-    cut=st.integers(0, 80),
-    tail=st.binary(max_size=3),
-)
-@example(packed=False, edits=[(4, 0), (8, 255)], cut=80, tail=b"")
-def test_damaged_files_give_the_right_array_or_a_data_error(
-    folder: Path, idx_bytes: Encode, packed: bool, edits: list[tuple[int, int]], cut: int, tail: bytes
+def mutated(data: bytes, rng: np.random.Generator) -> bytes:
+    out = bytearray(data)
+    for _ in range(rng.integers(1, 5)):
+        place, value = int(rng.integers(len(out))), (0, 1, 255, int(rng.integers(256)))[rng.integers(4)]
+        match rng.integers(8):
+            case 0:
+                del out[place + 1 :]
+            case 1:
+                out += rng.bytes(rng.integers(1, 4))
+            case 2:
+                out[place:place] = bytes([value])
+            case 3:
+                out[place] ^= 1 << int(rng.integers(8))
+            case _:
+                out[place] = value
+    return bytes(out)
+
+
+@pytest.mark.parametrize("pack", [bytes, lambda data: gzip.compress(data, mtime=0)], ids=["plain", "gzip"])
+@pytest.mark.parametrize("array", [IMAGES, LABELS], ids=["images", "labels"])
+def test_thousands_of_damaged_files_give_the_right_array_or_a_data_error(
+    folder: Path, idx_bytes: Encode, array: npt.NDArray[np.uint8], pack: Callable[[bytes], bytes]
 ) -> None:
-    data = idx_bytes(IMAGES)
-    damaged = bytearray(gzip.compress(data, mtime=0) if packed else data)
-    for place, value in edits:
-        damaged[place % len(damaged)] = value
-    path = folder / "fuzz"
-    path.write_bytes(bytes(damaged[:cut]) + tail)
-    try:
-        found = read_idx(path)
-    except DataError:
-        return
-    if packed:  # its checksum guards the contents
-        np.testing.assert_array_equal(found, IMAGES, strict=True)
-    else:  # whatever was read must be all that the file says
-        assert idx_bytes(found) == path.read_bytes()
+    rng, path = np.random.default_rng(0), folder / "fuzz"
+    data, refused = pack(idx_bytes(array)), 0
+    for _ in range(2000):
+        path.write_bytes(mutated(data, rng))
+        try:
+            found = read_idx(path)
+        except DataError as error:
+            refused += 1
+            sentence = str(error)
+        else:
+            if pack is bytes:  # whatever was read must be all that the file says
+                assert idx_bytes(found) == path.read_bytes()
+            else:  # its checksum guards the contents
+                np.testing.assert_array_equal(found, array, strict=True)
+            continue
+        assert sentence.startswith(f"{path}: ")
+        assert "\n" not in sentence
+    assert 1000 < refused < 2000
 
 
 def test_pair(folder: Path, idx_bytes: Encode) -> None:

@@ -2,42 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-import tinydl as td
-from tinydl.kernels import cpu, reference
-
-Record = Callable[..., list[tuple[str, tuple[Any, ...]]]]
+from tinydl.kernels import cpu, reference, threads
+from tinydl.testing import strategies
 
 ONE = (1, 1)
 NONE = (0, 0)
 CONVOLUTIONS = ("conv2d", "conv2d_input_gradient", "conv2d_weight_gradient")
-POOLINGS = ("sum_pool2d", "sum_pool2d_gradient", "max_pool2d", "max_pool2d_gradient")
 
 
-@pytest.fixture
-def record(monkeypatch: pytest.MonkeyPatch) -> Record:
-    """record(module, *names) gives a list that every call of these functions joins, with its arguments."""
-
-    def record(module: Any, *names: str) -> list[tuple[str, tuple[Any, ...]]]:
-        calls: list[tuple[str, tuple[Any, ...]]] = []
-
-        def recorded(name: str, original: Any) -> Any:
-            def call(*arguments: Any) -> Any:
-                calls.append((name, arguments))
-                return original(*arguments)
-
-            return call
-
-        for name in names:
-            monkeypatch.setattr(module, name, recorded(name, getattr(module, name)))
-        return calls
-
-    return record
+@pytest.fixture(scope="module", autouse=True)
+def constants() -> Iterator[None]:
+    """The shapes below are chosen for these, whatever the kernels have been tuned to."""
+    values = {"_UNPACKED": 1_000_000, "_NARROWEST": 32, "_TINY": 200_000, "_LARGE": 10_000_000, "_FEW": 12}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in values.items():
+            patch.setattr(cpu, name, value)
+        yield
 
 
 def convolve(x: Any, weight: Any, **changed: Any) -> None:
@@ -48,90 +38,155 @@ def convolve(x: Any, weight: Any, **changed: Any) -> None:
     cpu.conv2d_weight_gradient(np, x, g, weight.shape[2:], **options)
 
 
-# ---- convolution
-
-
 @pytest.mark.parametrize(
     ("x", "weight", "options", "textbook"),
     [
         (np.ones((2, 4, 6, 6), np.float32), (4, 4, 3, 3), {}, ()),
         (np.ones((2, 4, 6, 6), np.float64), (4, 4, 3, 3), {"stride": (2, 3), "padding": (1, 4)}, ()),
+        (np.ones((2, 4, 6, 6)), (4, 4, 3, 2), {"stride": (3, 2)}, ()),
         (np.ones((2, 4, 6, 6)), (4, 4, 3, 3), {"dilation": (2, 1)}, CONVOLUTIONS),
         (np.ones((2, 4, 6, 6)), (4, 4, 3, 3), {"dilation": (1, 2)}, CONVOLUTIONS),
         (np.ones((2, 4, 6, 6)), (4, 2, 3, 3), {"groups": 2}, CONVOLUTIONS),
         (np.ones((2, 4, 6, 6), np.int64), (4, 4, 3, 3), {}, CONVOLUTIONS),
+        (np.ones((2, 4, 6, 6), np.complex128), (4, 4, 3, 3), {}, CONVOLUTIONS),
         (np.ones((0, 4, 6, 6)), (4, 4, 3, 3), {}, CONVOLUTIONS),
-        (np.ones((2, 4, 6, 6)), (4, 4, 3, 2), {"stride": (3, 2)}, CONVOLUTIONS[1:2]),  # no windows overlap
-        (np.ones((2, 4, 6, 6)), (4, 4, 3, 2), {"stride": (2, 3)}, ()),
     ],
     ids=[
-        "float32", "float64", "dilation, H", "dilation, W", "groups", "integers", "no images", "side by side",
-        "overlapping",
+        "float32", "float64", "side by side", "dilation, H", "dilation, W", "groups", "integers", "complex",
+        "no images",
     ],
 )  # fmt: skip
 def test_what_is_not_covered_runs_the_textbook(
-    x: Any, weight: Any, options: Any, textbook: tuple[str, ...], record: Record
+    x: Any, weight: Any, options: Any, textbook: tuple[str, ...], record: Any
 ) -> None:
     calls = record(reference, *CONVOLUTIONS)
     convolve(x, np.ones(weight, x.dtype), **options)
     assert tuple(name for name, _ in calls) == textbook
 
 
-@pytest.mark.parametrize(
-    ("n", "places", "channels", "textbook"),
-    [(2, 64, 64, ()), (2, 63, 64, CONVOLUTIONS), (2, 63, 63, ())],
-    ids=["128 numbers", "fewer", "fewer, smaller kernel"],
-)
-def test_short_rows_run_the_textbook_where_the_kernel_is_large(
-    n: int, places: int, channels: int, textbook: tuple[str, ...], record: Record
-) -> None:
-    """A kernel of 3 x 3 between 64 channels is large, and a row of fewer than 128 numbers, all images', short."""
-    calls = record(reference, *CONVOLUTIONS)
-    convolve(np.ones((n, 64, 3, places + 2), np.float32), np.ones((channels, 64, 3, 3), np.float32))
-    assert tuple(name for name, _ in calls) == textbook
+# ---- the gradient of the input
+
+
+SCATTER, SPREAD, ONE_PRODUCT = ["_scatter"], ["_spread"], ["_correlate"]
 
 
 @pytest.mark.parametrize(
-    ("channels", "kernel", "options", "spread"),
+    ("size", "channels", "kernel", "options", "ways"),
     [
-        (1, (3, 3), {}, True),
-        (11, (3, 3), {}, True),
-        (12, (3, 3), {}, False),
-        (13, (3, 3), {}, False),
-        (1, (1, 2), {}, True),
-        (1, (2, 1), {}, False),
-        (1, (3, 3), {"padding": (3, 2)}, True),
-        (1, (3, 3), {"padding": (2, 3)}, False),
-        (1, (3, 3), {"stride": (1, 2)}, False),
-        (1, (3, 3), {"stride": (2, 1)}, False),
+        # Windows that do not overlap, or are few: half as many as there are elements.
+        ((9, 8), 13, (3, 2), {"stride": (3, 2)}, SCATTER),
+        ((9, 8), 1, (3, 2), {"stride": (4, 3)}, SCATTER),
+        ((9, 8), 13, ONE, {}, SCATTER),
+        ((6, 6), 1, (4, 1), {}, SCATTER),
+        ((6, 6), 13, (4, 1), {}, SCATTER),
+        ((6, 6), 1, (4, 1), {"padding": (1, 0)}, ONE_PRODUCT),
+        ((6, 6), 13, (3, 1), {}, ONE_PRODUCT),
+        # Few channels, if the kernel has columns that could be more rows of a product.
+        ((9, 9), 1, (3, 3), {}, SPREAD),
+        ((9, 9), 11, (3, 3), {}, SPREAD),
+        ((9, 9), 12, (3, 3), {}, ONE_PRODUCT),
+        ((9, 9), 1, (1, 2), {}, SPREAD),
+        ((9, 9), 1, (2, 1), {}, ONE_PRODUCT),
+        ((9, 9), 1, (3, 3), {"padding": (3, 2)}, SPREAD),
+        ((9, 9), 1, (3, 3), {"padding": (2, 3)}, ONE_PRODUCT),
+        # One product for each position under the stride that the kernel reaches.
+        ((9, 9), 13, (3, 3), {"stride": (2, 2)}, 4 * ONE_PRODUCT),
+        ((9, 9), 1, (3, 3), {"stride": (1, 2)}, 2 * ONE_PRODUCT),
+        ((9, 9), 1, (3, 3), {"stride": (3, 1)}, 3 * ONE_PRODUCT),
+        ((9, 9), 1, (1, 3), {"stride": (2, 2)}, 2 * ONE_PRODUCT),
+        ((9, 2), 1, (1, 3), {"stride": (2, 3), "padding": (0, 2)}, SCATTER),
+        ((9, 2), 1, (3, 5), {"stride": (3, 4), "padding": (0, 2)}, 6 * ONE_PRODUCT),
     ],
 )
-def test_the_gradient_of_few_channels_is_spread(
-    channels: int, kernel: Any, options: Any, spread: bool, record: Record
+def test_the_gradient_of_the_input_has_four_ways(
+    size: Any, channels: int, kernel: Any, options: Any, ways: list[str], record: Any
 ) -> None:
-    """Fewer than 12 rows are too few for a product, if the kernel has columns that could be more of them."""
-    calls = record(cpu, "_spread")
-    convolve(np.ones((1, channels, 5, 5)), np.ones((2, channels, *kernel)), **options)
-    assert len(calls) == spread
+    options = {"stride": ONE, "padding": NONE, "dilation": ONE, "groups": 1} | options
+    weight = np.ones((2, channels, *kernel))
+    g = cpu.conv2d(np, np.ones((1, channels, *size)), weight, **options)
+    calls = record(cpu, "_scatter", "_spread", "_correlate")
+    cpu.conv2d_input_gradient(np, g, weight, size, **options)
+    assert [name for name, _ in calls] == ways
 
 
 @pytest.mark.parametrize(
-    ("kernel", "stride", "padding", "copied"),
+    ("kernel", "stride", "several"),
+    [((3, 3), (3, 3), True), ((2, 3), (3, 3), True), (ONE, ONE, True), ((6, 6), ONE, False)],
+)
+def test_blocks_that_would_write_to_the_same_rows_are_one(
+    kernel: Any, stride: Any, several: bool, record: Any
+) -> None:
+    weight, size = np.ones((2, 3, *kernel)), (9, 9)
+    options: Any = {"stride": stride, "padding": NONE, "dilation": ONE, "groups": 1}
+    g = cpu.conv2d(np, np.ones((1, 3, *size)), weight, **options)
+    calls = record(threads, "each")
+    cpu.conv2d_input_gradient(np, g, weight, size, **options)
+    ((_, (blocks, *_)),) = calls
+    assert (len(blocks) > 1) == several
+    assert (blocks[0][0], blocks[-1][1]) == (0, g.shape[2])
+
+
+@pytest.mark.parametrize("stride", [1, 3])
+def test_the_work_of_a_kernel_is_all_its_multiplications(stride: int, record: Any) -> None:
+    calls = record(threads, "each")
+    convolve(np.ones((2, 13, 12, 12)), np.ones((5, 13, 3, 3)), stride=(stride, stride))
+    places = {1: 10, 3: 4}[stride]
+    # With stride 1 the gradient of the input is a convolution with as many places as the input has.
+    given = places if stride == 3 else 12
+    assert [work for _, (_, _, work) in calls] == [2 * 13 * 9 * 5 * n**2 for n in (places, given, places)]
+
+
+# ---- blocks and windows
+
+
+@given(data=st.data())
+def test_blocks_cover_all_rows_once_and_fit_in_the_cache(data: Any) -> None:
+    kernel, places = (data.draw(st.tuples(*[st.integers(1, most)] * 2)) for most in (5, 300))
+    x = np.broadcast_to(np.float32(0), (9, data.draw(st.integers(1, 128)), 9, data.draw(st.integers(1, 64))))
+    blocks = cpu._blocks(x, kernel, places)
+    assert (blocks[0][0], blocks[-1][1]) == (0, places[0])
+    assert all(a[1] == b[0] for a, b in pairwise(blocks))
+    lengths = {stop - start for start, stop in blocks}
+    assert min(lengths) > 0
+    assert max(lengths) - min(lengths) <= 1
+    assert len(blocks) >= min(2, places[0])
+    row = 4 * kernel[1] * x.shape[1] * places[1] * x.shape[3]
+    # But a block has several times the kh - 1 rows that the next one copies again.
+    most = max(cpu._SCRATCH, row, 3 * (kernel[0] - 1) * row)
+    assert max(lengths) * row <= 1.5 * most
+    if len(blocks) > 2:
+        assert 2 * max(lengths) * row > most  # and no smaller than they must
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding", "block", "copied"),
     [
-        ((1, 1), ONE, NONE, False),
-        ((3, 1), ONE, NONE, False),
-        ((3, 1), (2, 1), NONE, False),
-        ((1, 2), ONE, NONE, True),
-        ((1, 1), (1, 2), NONE, True),
-        ((1, 1), ONE, (1, 0), True),
-        ((1, 1), ONE, (0, 1), True),
+        (ONE, ONE, NONE, (0, 6), False),
+        ((3, 1), ONE, NONE, (0, 4), False),
+        ((3, 1), (2, 1), NONE, (0, 2), False),
+        ((3, 1), ONE, (1, 0), (1, 5), False),
+        ((3, 1), ONE, (1, 0), (0, 5), True),
+        ((3, 1), ONE, (1, 0), (1, 6), True),
+        ((1, 2), ONE, NONE, (0, 6), True),
+        (ONE, (1, 2), NONE, (0, 6), True),
+        (ONE, ONE, (0, 1), (0, 6), True),
     ],
 )
-def test_a_kernel_of_one_column_needs_no_copy(kernel: Any, stride: Any, padding: Any, copied: bool) -> None:
+def test_a_kernel_of_one_column_needs_no_copy(
+    kernel: Any, stride: Any, padding: Any, block: Any, copied: bool
+) -> None:
+    """Where all rows that the block reads lie in the image, side by side."""
     x = np.ones((6, 2, 5, 3))
-    sizes = zip((6, 5), kernel, stride, padding, strict=True)
-    windows = cpu._windows(x, kernel, stride, padding, tuple(reference.output_size(*s) for s in sizes))
-    assert np.shares_memory(windows, x) != copied
+    ow = reference.output_size(5, kernel[1], stride[1], padding[1])
+    assert np.shares_memory(cpu._windows(x, kernel, stride, padding, block, ow), x) != copied
+    apart = np.ones((6, 2, 5, 6))[..., ::2]
+    assert not np.shares_memory(cpu._windows(apart, kernel, stride, padding, block, ow), apart)
+
+
+def test_windows_cannot_be_written_to() -> None:
+    """They overlap, and may be the input."""
+    with pytest.raises(ValueError, match="read-only"):
+        cpu._windows(np.ones((6, 2, 5, 3)), (3, 1), ONE, NONE, (0, 4), 5)[0] = 0
 
 
 # ---- cutting products
@@ -153,85 +208,136 @@ def test_pieces() -> None:
     assert [cpu._pieces(m, 2 * most + 1) for m in (64, 126, 128, 130, 132)] == [1, 1, 4, 1, 4]
 
 
-@pytest.mark.parametrize(("channels", "products"), [(11, 1), (12, 2), (13, 2)])
-def test_the_work_of_a_product_is_all_its_multiplications(
-    channels: int, products: int, record: Record
+@pytest.mark.parametrize(
+    ("m", "size", "wide"),
+    [(50, 20_000, False), (50, 20_001, True), (64, 20_000, False), (63, 20_000, True), (64, 40_000, True)],
+)
+def test_a_product_that_can_be_neither_unpacked_nor_cut_is_wide(m: int, size: int, wide: bool) -> None:
+    assert cpu._is_wide(m, size) == wide
+
+
+@pytest.mark.parametrize(("unpacked", "wide"), [(8 * 27 * 5, False), (8 * 27 * 5 - 1, True)])
+def test_wide_products_are_one_for_a_block(
+    unpacked: int, wide: bool, record: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """M K O of the forward pass; the weight's gradient is turned and cut as well unless it has few rows."""
-    calls = record(cpu, "_pieces")
-    x, weight = np.ones((2, 3, 6, 6)), np.ones((channels, 3, 3, 3))
+    """Its windows are copied side by side. A product has 2 x 4 columns and 27 x 5 numbers in its matrix."""
+    monkeypatch.setattr(cpu, "_UNPACKED", unpacked)
+    x, weight = np.ones((2, 3, 6, 6)), np.ones((5, 3, 3, 3))
     options: Any = {"stride": ONE, "padding": NONE, "dilation": ONE, "groups": 1}
+    calls = record(cpu, "_columns")
     g = cpu.conv2d(np, x, weight, **options)
+    assert len(calls) == (2 if wide else 0)
     cpu.conv2d_weight_gradient(np, x, g, (3, 3), **options)
-    assert [arguments for _, arguments in calls] == [(8, 8 * 27 * channels)] * products
+    assert len(calls) == (4 if wide else 0)
 
 
-# ---- pooling
+@pytest.mark.parametrize(("unpacked", "pieces"), [(10**6, 1), (64 * 27 * 13 - 1, 2), (64 * 27 * 13 // 2, 2)])
+def test_other_products_are_cut_into_pieces(
+    unpacked: int, pieces: int, record: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """64 columns: no more than two pieces are 32 wide. The product of the weight's gradient is cut along them."""
+    monkeypatch.setattr(cpu, "_UNPACKED", unpacked)
+    x, weight = np.ones((16, 3, 6, 6)), np.ones((13, 3, 3, 3))
+    options: Any = {"stride": ONE, "padding": NONE, "dilation": ONE, "groups": 1}
+    calls = record(np, "matmul")
+    g = cpu.conv2d(np, x, weight, **options)
+    assert [b.shape for _, (_, b) in calls] == [(2, pieces, 27, 64 // pieces)] * 2
+    calls.clear()
+    cpu.conv2d_weight_gradient(np, x, g, (3, 3), **options)
+    assert [a.shape for _, (a, _) in calls] == [(2, pieces, 27, 64 // pieces)] * 2
+
+
+@pytest.mark.parametrize("channels", [11, 12, 13])
+def test_the_product_of_the_weights_gradient_is_turned_unless_it_has_few_rows(
+    channels: int, record: Any
+) -> None:
+    x, g = np.ones((2, 3, 6, 6)), np.ones((2, channels, 4, 4))
+    calls = record(np, "matmul")
+    cpu.conv2d_weight_gradient(np, x, g, (3, 3), ONE, NONE, ONE, 1)
+    assert {a.shape[2] for _, (a, _) in calls} == {channels if channels < 12 else 27}
+
+
+# ---- elementwise, matmul
+
+
+def shapes_computed(*arrays: Any) -> list[tuple[int, ...]]:
+    """The shapes of the blocks in which the first array gets the second one added."""
+    seen = []
+
+    def compute(x: Any, y: Any) -> None:
+        assert x.shape == y.shape
+        seen.append(x.shape)
+        x += y
+
+    cpu.elementwise(np, compute, *arrays)
+    assert np.array_equal(*arrays)  # each element once, and written through
+    return seen
 
 
 @pytest.mark.parametrize(
-    ("size", "kernel", "stride", "padding", "places", "textbook"),
+    ("shape", "blocks"),
+    [((100,), 0), ((4, 25), 0), ((199,), 1), ((2, 100), 2), ((1, 299), 2), ((3, 2, 50), 3), ((7, 41), 2)],
+)
+@pytest.mark.parametrize("order", ["C", "F", "middle"])
+def test_large_arrays_are_computed_in_blocks(
+    shape: Any, blocks: int, order: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In whatever order their axes lie in memory, if it is the same; 0 is for whole arrays."""
+    monkeypatch.setattr(cpu, "_ELEMENTS", 100)
+    values = np.arange(1.0, 1.0 + np.prod(shape)).reshape(shape)
+    axes = {"C": range(len(shape)), "F": range(len(shape))[::-1], "middle": (*range(1, len(shape)), 0)}[order]
+    values = np.ascontiguousarray(values.transpose(axes)).transpose(np.argsort(axes))
+    seen = shapes_computed(np.zeros_like(values), values)
+    if blocks == 0:
+        assert seen == [shape]
+    else:
+        assert [len(s) for s in seen] == [1] * blocks
+        assert sum(n for (n,) in seen) == values.size
+        assert all(100 <= n < 200 for (n,) in seen)
+
+
+@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize("layout", ["transposed", "strided", "reversed"])
+def test_arrays_that_do_not_lie_alike_are_computed_whole(
+    which: int, layout: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cpu, "_ELEMENTS", 100)
+    arrays = [np.zeros((30, 20)), np.arange(600.0).reshape(30, 20)]
+    arrays[which] = strategies.lay_out(arrays[which], layout)
+    assert shapes_computed(*arrays) == [(30, 20)]
+
+
+@pytest.mark.parametrize("layout", ["strided", "reversed"])
+def test_arrays_with_gaps_are_computed_whole(layout: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cpu, "_ELEMENTS", 100)
+    arrays = [np.zeros((30, 20)), np.arange(600.0).reshape(30, 20)]
+    assert shapes_computed(*(strategies.lay_out(a, layout) for a in arrays)) == [(30, 20)]
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "limited"),
     [
-        ((4, 6), (2, 3), (2, 3), NONE, (2, 2), ()),
-        ((3, 2), (1, 1), (1, 1), NONE, (3, 2), ()),
-        ((5, 6), (2, 3), (2, 3), NONE, (2, 2), (1, 3)),  # a rest that no window reads
-        ((4, 7), (2, 3), (2, 3), NONE, (2, 2), (1, 3)),
-        ((3, 6), (2, 3), (1, 3), NONE, (2, 2), (1, 3)),  # overlapping
-        ((4, 5), (2, 3), (2, 2), NONE, (2, 2), (1, 3)),
-        (
-            (6, 6),
-            (3, 2),
-            (3, 2),
-            (1, 0),
-            (2, 3),
-            (0, 1, 2, 3),
-        ),  # as many windows, but they begin in the border
-        ((6, 6), (2, 3), (2, 3), (0, 1), (3, 2), (0, 1, 2, 3)),
-        ((3, 6), (2, 3), (2, 3), NONE, (2, 2), (0, 1, 2, 3)),  # beyond the image, as `ceil_mode` does
-        ((4, 5), (2, 3), (2, 3), NONE, (2, 2), (0, 1, 2, 3)),
+        ((100, 100), (100, 20), False),
+        ((100, 100), (100, 21), True),
+        ((7, 100, 10), (10, 40), True),  # a stack of products: all of them count
+        ((1, 100, 10), (10, 40), False),
+        ((1000, 100), (100, 99), True),
+        ((1000, 100), (100, 100), False),
     ],
 )
-def test_pooling_side_by_side_runs_no_textbook(
-    size: Any, kernel: Any, stride: Any, padding: Any, places: Any, textbook: tuple[int, ...], record: Record
+def test_products_between_tiny_and_large_have_one_thread(
+    a: Any, b: Any, limited: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nor does the forward pass while all windows lie within the image; the numbers are the textbook's."""
-    random = td.Generator(0)
-    x, g = random.normal((2, 2, *size), np.float64), random.normal((2, 2, *places), np.float64)
-    where: Any = (kernel, stride, padding)
-    _, chosen = reference.max_pool2d(np, x, *where, ONE, places)
-    arguments: Any = (
-        (np, x, *where, places),
-        (np, g, *where, size),
-        (np, x, *where, ONE, places),
-        (np, g, chosen, *where, ONE, size),
-    )
-    want = [getattr(reference, name)(*a) for name, a in zip(POOLINGS, arguments, strict=True)]
-    calls = record(reference, *POOLINGS)
-    for name, a, theirs in zip(POOLINGS, arguments, want, strict=True):
-        ours = getattr(cpu, name)(*a)
-        np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12)
-    assert [name for name, _ in calls] == [POOLINGS[i] for i in textbook]
+    entered = []
+    original = threads.one_blas_thread
 
+    @contextmanager
+    def one_blas_thread() -> Any:
+        entered.append(True)
+        with original():
+            yield
 
-def test_a_dilated_window_is_not_side_by_side(record: Record) -> None:
-    """4 x 4 windows of 2 x 2, as many as fill 8 x 8, but with a gap each."""
-    random = td.Generator(0)
-    x, g = random.normal((1, 1, 8, 8)), random.normal((1, 1, 4, 4))
-    options: Any = ((2, 2), (2, 2), NONE, (2, 2))
-    _, chosen = reference.max_pool2d(np, x, *options, (4, 4))
-    want = reference.max_pool2d_gradient(np, g, chosen, *options, (8, 8))
-    calls = record(reference, "max_pool2d_gradient")
-    assert np.array_equal(cpu.max_pool2d_gradient(np, g, chosen, *options, (8, 8)), want)
-    assert len(calls) == 1
-
-
-@pytest.mark.parametrize(("kernel", "textbook"), [((15, 17), False), ((16, 16), True)])
-def test_the_number_of_an_element_fits_in_a_byte(kernel: Any, textbook: bool, record: Record) -> None:
-    """255 elements do, 256 run the textbook: its number for a window of nothing but border is one larger."""
-    x = np.arange(17.0 * 17).reshape(1, 1, 17, 17)
-    places = tuple(17 - k + 1 for k in kernel)
-    calls = record(reference, "max_pool2d")
-    out, chosen = cpu.max_pool2d(np, x, kernel, ONE, NONE, ONE, places)
-    assert len(calls) == textbook
-    assert np.all(chosen == kernel[0] * kernel[1] - 1)  # the last element is the largest
-    assert np.array_equal(out[0, 0], x[0, 0, kernel[0] - 1 :, kernel[1] - 1 :])
+    monkeypatch.setattr(threads, "one_blas_thread", one_blas_thread)
+    out = cpu.matmul(np, np.ones(a), np.ones(b))
+    assert (out == a[-1]).all()
+    assert bool(entered) == limited

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import gc
+import inspect
 import re
 import weakref
 from typing import Any
@@ -283,16 +284,33 @@ def test_a_layer_that_is_called_from_a_module_that_does_not_own_it_keeps_its_nam
         Caller()(td.zeros(1, 3, device=device))
 
 
-@pytest.mark.parametrize(
-    ("layer", "shape"),
-    [(nn.Dense(2, 3), (4, 2)), (nn.Conv2d(2, 3, 1), (1, 2, 4, 4)), (nn.BatchNorm1d(2), (4, 2)),
-     (nn.LayerNorm(2), (4, 2)), (nn.GroupNorm(1, 2), (4, 2))],
-    ids=repr,
-)  # fmt: skip
+# Every layer with weights and an input that fits it; Embedding takes integers, and has a test of its own.
+LAYERS: list[tuple[nn.Module, tuple[int, ...]]] = [
+    (nn.Dense(2, 3), (4, 2)),
+    (nn.Conv2d(2, 3, 1), (1, 2, 4, 4)),
+    (nn.ConvTranspose2d(2, 3, 1), (1, 2, 4, 4)),
+    (nn.BatchNorm1d(2), (4, 2)),
+    (nn.BatchNorm2d(2), (4, 2, 3, 3)),
+    (nn.LayerNorm(2), (4, 2)),
+    (nn.GroupNorm(1, 2), (4, 2)),
+]
+
+
+def test_all_layers_with_weights_are_in_the_table() -> None:
+    made = {type(layer).__name__ for layer, _ in LAYERS}
+    with_weights = {
+        name
+        for name in nn.__all__
+        if {"bias", "elementwise_affine", "affine"} & set(inspect.signature(getattr(nn, name)).parameters)
+    }
+    assert made == with_weights
+
+
+@pytest.mark.parametrize(("layer", "shape"), LAYERS, ids=repr)
 def test_an_input_on_another_device_names_the_layer_and_both_devices(
     layer: nn.Module, shape: Any, device: str
 ) -> None:
-    layer.to(device)
+    layer.to(device).astype("float32")
     before = layer.state_dict()
     other = {"cpu": "strict", "strict": "cpu"}[device]
     with pytest.raises(td.errors.DeviceError, match=rf"^{re.escape(repr(layer))}: .*\.to\(") as caught:
@@ -300,6 +318,21 @@ def test_an_input_on_another_device_names_the_layer_and_both_devices(
     assert device in caught.value.what
     assert other in caught.value.what
     assert all(np.array_equal(before[k], v) for k, v in layer.state_dict().items())
+
+
+@pytest.mark.parametrize(("own", "other"), [("float32", "float64"), ("float64", "float32")])
+@pytest.mark.parametrize(("layer", "shape"), LAYERS, ids=repr)
+def test_an_input_of_another_float_names_the_layer_and_both_dtypes(
+    layer: nn.Module, shape: Any, own: str, other: str, device: str
+) -> None:
+    layer.to(device).astype(own)
+    before = layer.state_dict()
+    with pytest.raises(td.DTypeError, match=rf"^{re.escape(repr(layer))}: .*\.astype\(") as caught:
+        layer(td.randn(*shape, generator=0, dtype=other, device=device))
+    assert own in caught.value.what
+    assert other in caught.value.what
+    assert all(np.array_equal(before[k], v) for k, v in layer.state_dict().items())
+    assert layer(td.randn(*shape, generator=0, dtype=own, device=device)).dtype == own
 
 
 # ---- containers and repr

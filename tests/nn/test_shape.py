@@ -40,6 +40,8 @@ def test_reshape_keeps_the_batch(device: str) -> None:
     assert nn.Reshape()(td.zeros(2, 1, device=device)).shape == (2,)
     with pytest.raises(ValueError, match=r"^Reshape\(5, 2\): "):
         nn.Reshape(5, 2)(x)
+    with pytest.raises(ValueError, match=r"^Reshape\(2\): expected an input \(N, \.\.\.\), got a 0-d tensor"):
+        nn.Reshape(2)(td.tensor(1.0, device=device))
 
 
 def test_gradients_go_back_to_the_old_shape(device: str) -> None:

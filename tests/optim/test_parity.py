@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import tinydl as td
 from tinydl import optim
 from tinydl.testing import strategies
+from tinydl.testing.point import host
 
 STEPS = 50
 
@@ -74,7 +75,7 @@ def test_every_option_is_drawn() -> None:
 
 @pytest.mark.parametrize("name", OPTIONS)
 @given(data=st.data())
-def test_an_optimisers_steps_are_torchs(name: str, torch: ModuleType, data: Any) -> None:
+def test_an_optimisers_steps_are_torchs(name: str, device: str, torch: ModuleType, data: Any) -> None:
     options = data.draw(st.fixed_dictionaries(OPTIONS[name]))
     if name == "SGD" and options["momentum"] == 0:
         options["nesterov"] = False
@@ -83,22 +84,22 @@ def test_an_optimisers_steps_are_torchs(name: str, torch: ModuleType, data: Any)
     draw = td.Generator(data.draw(st.integers(0, 1000), label="seed"))
 
     start = [draw.normal(shape, np.float64) for shape in sizes]
-    ours = [td.tensor(a, requires_grad=True) for a in start]
+    ours = [td.tensor(a, requires_grad=True, device=device) for a in start]
     theirs = [torch.tensor(a, requires_grad=True) for a in start]
     a = getattr(optim, name)(ours, **options)
     b = getattr(torch.optim, name)(theirs, **options)
-    largest = [np.abs(p.data).max(initial=0.0) for p in ours]  # on the way: a number near 0 proves little
+    largest = [np.abs(host(p)).max(initial=0.0) for p in ours]  # on the way: a number near 0 proves little
     for step in range(STEPS):
         for i, (p, q) in enumerate(zip(ours, theirs, strict=True)):
             p.grad = q.grad = None
             if step % every[i] == every[i] - 1:
                 g = draw.normal(p.shape, np.float64) * 10.0 ** float(draw.integers(-4, 2, ()))
-                p.grad, q.grad = td.tensor(g), torch.tensor(g)
+                p.grad, q.grad = td.tensor(g, device=device), torch.tensor(g)
         a.step()
         b.step()
         for i, (p, q) in enumerate(zip(ours, theirs, strict=True)):
-            largest[i] = max(largest[i], np.abs(p.data).max(initial=0.0))
-            error = np.abs(p.data - q.detach().numpy()).max(initial=0.0)
+            largest[i] = max(largest[i], np.abs(host(p)).max(initial=0.0))
+            error = np.abs(host(p) - q.detach().numpy()).max(initial=0.0)
             assert error <= 1e-12 * largest[i], f"parameter {i} of {p.shape} in step {step}"
 
 

@@ -49,6 +49,17 @@ def test_its_files(done: tuple[Path, dict[str, Any]]) -> None:
     assert [row["or_gate_corrections"] for row in rows[:5]] == ["1", "2", "1", "0", ""]
 
 
+def test_its_titles_read_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    titles = []
+    monkeypatch.setattr("tinydl.plot.boundaries", lambda *arguments: titles.append(arguments[5:]))
+    run(options(tmp_path, epochs=1))
+    assert titles == [
+        (tmp_path / "apples_oranges.png", "A perceptron: apples and oranges"),
+        (tmp_path / "or_gate.png", "A perceptron: OR"),
+        (tmp_path / "xor.png", "A perceptron: XOR"),
+    ]
+
+
 def test_the_same_seed_gives_the_same_files(done: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
     out, metrics = done
     again = run(options(tmp_path))

@@ -59,6 +59,7 @@ NUMPY: dict[tuple[str, str], str] = {
 WAITING: dict[tuple[str, str], str] = {
     ("ops/arithmetic.py", "_python"): "a NumPy scalar, not device data",
     ("ops/index.py", "_index"): "on the CPU only",
+    ("ops/index.py", "_check_range"): "a check of values",
     ("ops/index.py", "one_hot"): "a check of values, or the number of classes",
     ("ops/resize.py", "max_unpool2d"): "a check of values",
     ("nn/norm.py", "forward"): "momentum=None: the average over all batches needs their number",

@@ -8,7 +8,7 @@ from tinydl import nn, optim
 from tinydl.data import DataLoader
 from tinydl.serialization import save
 from tinydl.train import Trainer
-from tinydl.train.checkpoint import load_checkpoint, load_model, read_checkpoint, save_checkpoint
+from tinydl.train.checkpoint import _state, load_checkpoint, load_model, read_checkpoint, save_checkpoint
 
 
 def trainer(width=3, optimizer=optim.Adam, schedule=None):
@@ -61,8 +61,28 @@ def test_another_optimiser_or_schedule_is_refused(tmp_path):
     with pytest.raises(ValueError, match="another kind of optimiser"):
         load_checkpoint(tmp_path / "c", other)
     assert not other.model[0].weight.numpy().any()  # nothing was changed
+    other = trainer(schedule=optim.StepLR)
+    other.fit(loader(), epochs=1)  # as different from the checkpoint as can be
+    before = _state(other)
     with pytest.raises(ValueError, match="trained without a schedule"):
-        load_checkpoint(tmp_path / "c", trainer(schedule=optim.StepLR))
+        load_checkpoint(tmp_path / "c", other)
+    after = _state(other)
+    assert after[1] == before[1]
+    assert {k: a.tobytes() for k, a in after[0].items()} == {k: a.tobytes() for k, a in before[0].items()}
+
+
+@pytest.mark.parametrize("scheduled", [False, True])
+def test_another_network_is_told_before_anything_else(tmp_path, scheduled):
+    save_checkpoint(tmp_path / "c", trainer(schedule=None if scheduled else optim.StepLR))
+    model = nn.Sequential(nn.Dense(2, 3, generator=1), nn.Tanh(), nn.Dense(3, 1, generator=2))
+    made = optim.SGD(model.parameters(), lr=0.1)
+    other = Trainer(model, td.losses.mse, made, schedule=optim.StepLR(made, 2) if scheduled else None)
+    before = _state(other)
+    with pytest.raises(KeyError, match=r"missing keys: 2.weight, 2.bias; unexpected keys: 1.bias, 1.weight"):
+        load_checkpoint(tmp_path / "c", other)
+    after = _state(other)
+    assert after[1] == before[1]
+    assert {k: a.tobytes() for k, a in after[0].items()} == {k: a.tobytes() for k, a in before[0].items()}
 
 
 def test_other_files_are_refused_with_one_sentence(tmp_path):

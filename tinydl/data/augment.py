@@ -1,4 +1,7 @@
-"""Augmentation: small changes of the training images that do not change what they show."""
+"""Augmentation: small changes of the training images that do not change what they show.
+
+A transform is called with NumPy images and a `td.Generator` and returns images of the same shape and dtype.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,8 @@ class RandomAffine:
     """Turns, shifts, scales and shears each image of a batch (N, C, H, W) by amounts of its own.
 
     Angles are uniform in +- `degrees`, shifts in +- `translate` pixels along both axes, the scale in
-    1 +- `scale` and the shear angle in +- `shear` degrees. Bilinear interpolation, black outside.
+    1 +- `scale` and the shear angle in +- `shear` degrees. Bilinear interpolation, black outside. Raises ValueError
+    for negative amounts and a scale of 1 or more; when called, for images that are not floating or have other axes.
     """
 
     def __init__(
@@ -44,7 +48,10 @@ class RandomAffine:
 
 
 class RandomHorizontalFlip:
-    """Mirrors each image of a batch (N, C, H, W) left to right with probability `p`."""
+    """Mirrors each image of a batch (N, C, H, W), any dtype, left to right with probability `p`.
+
+    Raises: ValueError for p outside [0, 1].
+    """
 
     def __init__(self, p: float = 0.5) -> None:
         if not 0 <= p <= 1:
@@ -59,7 +66,7 @@ class RandomHorizontalFlip:
 
 
 class Compose:
-    """Several transforms, one after the other."""
+    """Several transforms of images (N, C, H, W), one after the other; raises what they raise."""
 
     def __init__(self, *transforms: Callable[[Array, Generator], Array]) -> None:
         self.transforms = transforms
@@ -74,7 +81,8 @@ def affine(images: Array, matrices: Array, shifts: Array) -> Array:
     """Resamples each image (N, C, H, W): result[p] = image[M (p - c) + c + s], c the centre of the image.
 
     M is `matrices` (N, 2, 2) and s is `shifts` (N, 2), in rows and columns. Bilinear between the four
-    neighbours, 0 outside the image. The dtype must be floating and is kept.
+    neighbours, 0 outside the image. The dtype must be floating and is kept. Raises ValueError for other images, and
+    for as many matrices or shifts as do not fit.
     """
     if images.ndim != 4 or images.dtype.kind != "f":
         raise ValueError(f"affine: expected floating images (N, C, H, W), got {images.shape}, {images.dtype}")

@@ -20,7 +20,8 @@ Transform: TypeAlias = Callable[[Array, Generator], Array]
 class TensorDataset:
     """Arrays of the same length whose rows belong together: images and their labels, for example.
 
-    Takes NumPy arrays or Tensors and keeps them on the host. Raises ValueError for lengths that differ.
+    Takes NumPy arrays or Tensors (N, ...) of any dtype and keeps them on the host; an index gives those rows of each.
+    Raises ValueError for lengths that differ, no arrays, or arrays without axes.
     """
 
     def __init__(self, *arrays: Array | Tensor) -> None:
@@ -42,7 +43,9 @@ class DataLoader:
 
     With `shuffle` every pass draws a new order from `generator`, which also feeds `transform`: a function
     (inputs, generator) that changes the inputs of each batch, to augment training images. The last batch may
-    be smaller unless `drop_last`. The same seed gives the same batches.
+    be smaller unless `drop_last`. The same seed gives the same batches. Shapes are (batch, ...), dtypes as in the
+    data set. Raises ValueError for a batch_size that is no positive integer, arrays of different lengths, or a device
+    of no such name; TypeError for another kind of `generator`.
     """
 
     def __init__(

@@ -42,7 +42,7 @@ class Nuclei:
     """Loads one image of the 2018 Data Science Bowl (Caicedo et al. 2019, BBBC038, CC0)."""
 
     def load(self) -> NucleiImage:
-        """The image and its 125 nuclei, outlined by hand."""
+        """The image and its 125 nuclei, outlined by hand: uint8 (512, 512) each."""
         return NucleiImage(
             image=_pixels("nuclei", "image.png"),
             labels=_pixels("nuclei", "labels.png"),

@@ -24,7 +24,7 @@ def train_validation_test_split(
 
         (x_train, y_train), (x_val, y_val), (x_test, y_test) = train_validation_test_split(x, y)
 
-    A part is a tuple of copies, one for each array in their order; of a single array it is just the copy.
+    A part is a tuple of copies (rows, ...) in their dtypes, one for each array; of a single array just the copy.
     Counts are rounded by largest remainder, so that they add up. `stratify`, integers (N,), divides the rows
     of each value by the fractions, so that every part has the classes in the same proportions.
 

@@ -51,7 +51,7 @@ class TableLoader:
     features: tuple[str, ...]
 
     def load(self) -> Table:
-        """The whole table; divide it with `train_validation_test_split`."""
+        """The whole table, x float32 (N, F) and y int64 (N,); divide it with `train_validation_test_split`."""
         rows = np.loadtxt(embedded("tabular", self.file), delimiter=",", skiprows=int(self.header))
         return Table(
             name=self.name,

@@ -1,4 +1,4 @@
-"""Toy problems in the plane, small enough to see every point."""
+"""Toy problems in the plane, small enough to see every point: tables of x, float32 (N, 2), and y, int64 (N,)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _CORNERS = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
 
 
 class ApplesOranges:
-    """Two clusters that a straight line divides, for the perceptron."""
+    """Two clusters that a straight line divides, for the perceptron (Rosenblatt, 1958)."""
 
     def load(self, n: int = 100, noise: float = 0.3, generator: GeneratorLike = None) -> Table:
         """`n` fruits by weight (in 100 g) and roughness (0 smooth, 1 rough), apples and oranges in turn.
@@ -36,15 +36,15 @@ class OrGate:
     """The logical or: linearly separable, so a perceptron learns it."""
 
     def load(self) -> Table:
-        """The 4 rows of the truth table:  y = a or b."""
+        """The 4 rows of the truth table, float32 (4, 2):  y = a or b. Never raises."""
         return _gate("or_gate", np.array([0, 1, 1, 1]))
 
 
 class Xor:
-    """The exclusive or: no straight line divides it, so it takes a hidden layer."""
+    """The exclusive or: no straight line divides it, so it takes a hidden layer (Minsky and Papert, 1969)."""
 
     def load(self) -> Table:
-        """The 4 rows of the truth table:  y = 1 if a and b differ, else 0."""
+        """The 4 rows of the truth table, float32 (4, 2):  y = 1 if a and b differ, else 0. Never raises."""
         return _gate("xor", np.array([0, 1, 1, 0]))
 
 
@@ -67,7 +67,10 @@ class Moons:
 
 
 class Spiral:
-    """Two spiral arms wound around each other, hard for a network with one small hidden layer."""
+    """Two spiral arms wound around each other, hard for a network with one small hidden layer.
+
+    After Lang and Witbrock (1988), whose arms have three turns.
+    """
 
     def load(self, n: int = 400, noise: float = 0.02, generator: GeneratorLike = None) -> Table:
         """`n` points, the arms in turn, at even steps of r from 0 to 1, plus normal noise times `noise`.

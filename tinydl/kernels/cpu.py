@@ -11,26 +11,35 @@ The numbers that meet in one row of the output, (u, v, c) from kernel row u, ker
     out[i]  (O, OW N)   =   W (O, kh kw C)   times   rows[s i : s i + kh]  (kh kw C, OW N)
 
 of a matrix with a *view* of memory: kw copies instead of kh kw ("memory-efficient convolution", Cho and Brand,
-2017). The gradient of the input is such a convolution of g with the mirrored kernel; with a stride s, one for each
-of the s x s positions that an element can have under the kernel. What is not covered here (dilation, groups,
-integers, rows too short to be worth a product) runs the textbook kernels.
+2017). The rows of the output are computed in blocks, whose copies stay in the cache and are made once more when the
+weight's gradient needs them; the blocks share the cores (threads.py). The gradient of the input is such a
+convolution of g with the mirrored kernel; with a stride s, one for each of the s x s positions that an element can
+have under the kernel. What is not covered here (dilation, groups, integers) runs the textbook kernels.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import pairwise
 from types import ModuleType
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from tinydl.kernels import reference
-from tinydl.kernels.reference import max_pool2d_chosen, output_size, window
+from tinydl.kernels import reference, threads
+from tinydl.kernels.cpu_norm import batch_norm, batch_norm_gradient
+from tinydl.kernels.cpu_pool import max_pool2d, max_pool2d_gradient, sum_pool2d, sum_pool2d_gradient
+from tinydl.kernels.reference import max_pool2d_chosen, output_size
 
 __all__ = [
+    "batch_norm",
+    "batch_norm_gradient",
     "conv2d",
     "conv2d_input_gradient",
     "conv2d_weight_gradient",
+    "elementwise",
+    "matmul",
     "max_pool2d",
     "max_pool2d_chosen",
     "max_pool2d_gradient",
@@ -40,26 +49,55 @@ __all__ = [
 
 Array: TypeAlias = Any
 Pair: TypeAlias = tuple[int, int]
+Block: TypeAlias = tuple[int, int]  # the first row of the output, and the one after the last
 
 # OpenBLAS multiplies without packing its operands first when M N K is at most this; for larger thin products
 # packing costs more than it gains, so they are cut into pieces that are not narrower than _NARROWEST.
 _UNPACKED = 1_000_000
 _NARROWEST = 32
-_SHORT = 128  # rows of fewer numbers (OW N) are not worth a product each where the kernel is large
-_LARGE = 64 * 576  # K O of such a kernel
+_TINY, _LARGE = 200_000, 10_000_000  # multiply-adds: OpenBLAS itself gives tiny products one thread
+_ELEMENTS = 1 << 16  # of a block of an elementwise computation
+_ELEMENT_COST = 40  # what one costs, in multiply-adds
 _FEW = 12  # channels that leave a product too thin; there it is turned to have more rows
+_SCRATCH = 3 << 19  # bytes of copied rows that stay in the cache
+
+
+def elementwise(xp: ModuleType, compute: Callable[..., None], *arrays: Array) -> None:
+    """compute(*arrays), which changes some of the arrays in place, element by element: block by block.
+
+    All that is computed for a block stays in the cache, where for whole arrays each step would have to fetch it.
+    """
+    size, strides = arrays[0].size, arrays[0].strides
+    if size <= _ELEMENTS or any(a.strides != strides for a in arrays):
+        return compute(*arrays)
+    order = sorted(range(len(strides)), key=strides.__getitem__, reverse=True)
+    if not arrays[0].transpose(order).flags.c_contiguous:
+        return compute(*arrays)
+    flat = [a.transpose(order).reshape(-1) for a in arrays]
+    ends = [size * i // (size // _ELEMENTS) for i in range(size // _ELEMENTS + 1)]
+    threads.each(
+        list(pairwise(ends)), lambda block: compute(*(a[slice(*block)] for a in flat)), _ELEMENT_COST * size
+    )
+    return None
+
+
+def matmul(xp: ModuleType, a: Array, b: Array) -> Array:
+    """The product of matrices, on the threads of BLAS only where it is large: see threads.py."""
+    work = a.size * b.shape[-1]
+    if _TINY < work < _LARGE:
+        with threads.one_blas_thread():
+            return np.matmul(a, b)
+    return np.matmul(a, b)
 
 
 def conv2d(
     xp: ModuleType, x: Array, weight: Array, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> Array:
     """out[n, o] = sum over c of x[n, c] correlated with weight[o, c]: one product for each row of the output."""
-    n, _, h, w = x.shape
-    kh, kw = weight.shape[2:]
-    oh = output_size(h, kh, stride[0], padding[0], dilation[0])
-    ow = output_size(w, kw, stride[1], padding[1], dilation[1])
-    if not _covered(x, weight, dilation, groups, ow * n):
+    if not _covered(x, dilation, groups):
         return reference.conv2d(xp, x, weight, stride, padding, dilation, groups)
+    oh = output_size(x.shape[2], weight.shape[2], stride[0], padding[0], 1)
+    ow = output_size(x.shape[3], weight.shape[3], stride[1], padding[1], 1)
     return _shown(_correlate(_rows_first(x), weight, stride, padding, (oh, ow)))
 
 
@@ -79,11 +117,14 @@ def conv2d_input_gradient(
     remainder r of i + p, and the elements with this remainder are a convolution of g with every s-th element
     of the kernel, backwards.
     """
-    n, _, _, ow = g.shape
-    c, kh, kw = weight.shape[1:]
-    if not _covered(g, weight, dilation, groups, ow * n) or (kh, kw) == stride:
+    if not _covered(g, dilation, groups):
         return reference.conv2d_input_gradient(xp, g, weight, size, stride, padding, dilation, groups)
+    n, _, oh, ow = g.shape
+    c, kh, kw = weight.shape[1:]
     g = _rows_first(g)
+    apart = kh <= stride[0] and kw <= stride[1]  # no two windows overlap
+    if apart or (stride == (1, 1) and 2 * oh * ow <= size[0] * size[1]):
+        return _shown(_scatter(g, weight, stride, padding, size))
     if stride == (1, 1) and c < _FEW and kw > 1 and padding[1] < kw:
         return _shown(_spread(g, weight, padding, size))
     out = np.empty((size[0], c, size[1], n), g.dtype)
@@ -118,26 +159,34 @@ def conv2d_weight_gradient(
     groups: int,
 ) -> Array:
     """The gradient of conv2d's weight: dW = sum over the output's rows of g's row times the rows under it."""
+    if not _covered(x, dilation, groups):
+        return reference.conv2d_weight_gradient(xp, x, g, kernel, stride, padding, dilation, groups)
     n, o, oh, ow = g.shape
     c = x.shape[1]
-    if not _covered(x, np.empty((o, c, *kernel)), dilation, groups, ow * n):
-        return reference.conv2d_weight_gradient(xp, x, g, kernel, stride, padding, dilation, groups)
-    windows = _windows(_rows_first(x), kernel, stride, padding, (oh, ow))
-    g = _rows_first(g).reshape(oh, o, ow * n)
-    if o < _FEW:
-        out = np.matmul(g, windows.transpose(0, 2, 1)).sum(axis=0)
-    else:  # a product with the transposed g is the faster one when g has more rows than a register block
-        k, m = windows.shape[1:]
+    x, g = _rows_first(x), _rows_first(g).reshape(oh, o, ow * n)
+    k, m = kernel[0] * kernel[1] * c, ow * n
+
+    def compute(block: Block) -> Array:
+        windows = _windows(x, kernel, stride, padding, block, ow)
+        rows = g[slice(*block)]
+        if _is_wide(m, k * o):
+            return rows.transpose(1, 0, 2).reshape(o, -1) @ _columns(windows).T
         pieces = _pieces(m, m * k * o)
-        turned = np.ascontiguousarray(g.reshape(oh, o, pieces, m // pieces).transpose(0, 2, 3, 1))
-        out = np.matmul(_cut(windows, pieces), turned).reshape(-1, k, o).sum(axis=0).T
+        rows = rows.reshape(-1, o, pieces, m // pieces)
+        if o < _FEW:
+            return np.matmul(rows.swapaxes(1, 2), _cut(windows, pieces).swapaxes(2, 3)).sum(axis=(0, 1))
+        # A product with the transposed g is the faster one when g has more rows than a register block.
+        turned = np.ascontiguousarray(rows.transpose(0, 2, 3, 1))
+        return np.matmul(_cut(windows, pieces), turned).sum(axis=(0, 1)).T
+
+    out, *others = threads.each(_blocks(x, kernel, (oh, ow)), compute, oh * m * k * o)
+    for other in others:
+        out += other
     return np.ascontiguousarray(out.reshape(o, *kernel, c).transpose(0, 3, 1, 2))
 
 
-def _covered(x: Array, weight: Array, dilation: Pair, groups: int, length: int) -> bool:
-    if dilation != (1, 1) or groups != 1 or x.dtype.kind != "f" or x.size == 0:
-        return False
-    return length >= _SHORT or weight.size < _LARGE
+def _covered(x: Array, dilation: Pair, groups: int) -> bool:
+    return dilation == (1, 1) and groups == 1 and x.dtype.kind == "f" and x.size > 0
 
 
 def _rows_first(x: Array) -> Array:
@@ -150,6 +199,9 @@ def _shown(rows: Array) -> Array:
     return rows.transpose(3, 1, 0, 2)
 
 
+# ---- three orders of the same sum
+
+
 def _correlate(
     x: Array, weight: Array, stride: Pair, padding: Pair, places: Pair, out: Array | None = None
 ) -> Array:
@@ -158,60 +210,114 @@ def _correlate(
     oh, ow = places
     if out is None:
         out = np.empty((oh, o, ow, x.shape[3]), x.dtype)
-    windows = _windows(x, (kh, kw), stride, padding, places)
     matrix = np.ascontiguousarray(weight.transpose(0, 2, 3, 1)).reshape(o, -1)
-    _multiply(matrix, windows, out.reshape(oh, o, -1))
+    rows = out.reshape(oh, o, -1)
+
+    def compute(block: Block) -> None:
+        _multiply(matrix, _windows(x, (kh, kw), stride, padding, block, ow), rows[slice(*block)])
+
+    threads.each(_blocks(x, (kh, kw), places), compute, rows.size * matrix.shape[1])
     return out
 
 
 def _spread(g: Array, weight: Array, padding: Pair, size: Pair) -> Array:
-    """The gradient of the input for stride 1 and few channels, in another order: (H, C, W, N).
+    """The gradient of the input for stride 1 and few channels: (H, C, W, N).
 
     A product with few rows is slow. So all columns v of the kernel are rows of one product, over kernel rows
     and output channels alone, and what belongs to column v is then added where it belongs, v to the right.
     """
-    oh, o, ow, n = g.shape
+    _, o, ow, n = g.shape
     _, c, kh, kw = weight.shape
     (h, w), (ph, pw) = size, padding
-    bordered = np.zeros((h + kh - 1, o, ow, n), g.dtype)
-    start = kh - 1 - ph
-    first = max(0, -start)
-    last = min(oh, h + kh - 1 - start)
-    bordered[start + first : start + last] = g[first:last]
-    windows = _view(bordered.reshape(h + kh - 1, 1, o, ow, n), kh, 1, h)
     matrix = np.ascontiguousarray(weight[:, :, ::-1].transpose(3, 1, 2, 0)).reshape(kw * c, kh * o)
-    columns = np.empty((h, kw, c, ow, n), g.dtype)
-    _multiply(matrix, windows, columns.reshape(h, kw * c, -1))
     out = np.zeros((h, c, w, n), g.dtype)
-    for v in range(kw):
-        left, right = max(0, pw - v), min(ow, w + pw - v)
-        if right > left:
-            out[:, :, left + v - pw : right + v - pw] += columns[:, v, :, left:right]
+
+    def compute(block: Block) -> None:
+        part = out[slice(*block)]
+        columns = np.empty((len(part), kw, c, ow, n), g.dtype)
+        windows = _windows(g, (kh, 1), (1, 1), (kh - 1 - ph, 0), block, ow)
+        _multiply(matrix, windows, columns.reshape(len(part), kw * c, -1))
+        for v in range(kw):
+            left, right = max(0, pw - v), min(ow, w + pw - v)
+            if right > left:
+                part[:, :, left + v - pw : right + v - pw] += columns[:, v, :, left:right]
+
+    threads.each(_blocks(g, (kh, kw), (h, ow)), compute, h * ow * n * matrix.size)
     return out
 
 
-def _windows(x: Array, kernel: Pair, stride: Pair, padding: Pair, places: Pair) -> Array:
-    """For each row of the output what it is computed from, (OH, kh kw C, OW N): a view of `rows`."""
+def _scatter(g: Array, weight: Array, stride: Pair, padding: Pair, size: Pair) -> Array:
+    """The gradient of the input where windows do not overlap, or are few beside the elements: (H, C, W, N).
+
+    What each place of g gives to all elements under its window is one product over output channels alone, and is
+    then added where it belongs.
+    """
+    oh, o, ow, n = g.shape
+    _, c, kh, kw = weight.shape
+    (h, w), (ph, pw) = size, padding
+    matrix = np.ascontiguousarray(weight.transpose(2, 3, 1, 0)).reshape(kh * kw * c, o)
+    out = np.zeros((h, c, w, n), g.dtype)
+
+    def compute(block: Block) -> None:
+        rows = g[slice(*block)]
+        given = np.empty((len(rows), kh, kw, c, ow, n), g.dtype)
+        _multiply(matrix, rows.reshape(len(rows), o, -1), given.reshape(len(rows), kh * kw * c, -1))
+        for u in range(kh):
+            top = stride[0] * block[0] + u - ph
+            for v in range(kw):
+                rows_from, rows_to = _reached(top, stride[0], len(rows), h)
+                from_, to = _reached(v - pw, stride[1], ow, w)
+                out[rows_to, :, to] += given[rows_from, u, v, :, from_]
+
+    # Blocks write to rows of their own only where windows do not overlap.
+    blocks = _blocks(g, (kh, kw * c // o + 1), (oh, ow)) if kh <= stride[0] else [(0, oh)]
+    threads.each(blocks, compute, g.size * len(matrix))
+    return out
+
+
+def _reached(first: int, stride: int, places: int, size: int) -> tuple[slice, slice]:
+    """Which of the places first, first + stride, ... lie in an axis of `size` elements, and where."""
+    start = max(0, -(first // stride))
+    stop = max(start, min(places, (size - 1 - first) // stride + 1))
+    at = first + stride * start
+    return slice(start, stop), slice(at, at + stride * (stop - start - 1) + 1 if stop > start else at, stride)
+
+
+# ---- blocks, windows, products
+
+
+def _blocks(x: Array, kernel: Pair, places: Pair) -> list[Block]:
+    """The rows of the output in blocks: what is copied for one fits in the cache. At least two, for two cores."""
+    rows = places[0]
+    size = kernel[1] * x.shape[1] * places[1] * x.shape[3] * x.itemsize  # bytes copied for one row
+    # kh - 1 rows are copied for two blocks: few beside those of a block.
+    number = min(rows, max(2, rows // max(1, 3 * (kernel[0] - 1), _SCRATCH // size)))
+    ends = [rows * i // number for i in range(number + 1)]
+    return list(pairwise(ends))
+
+
+def _windows(x: Array, kernel: Pair, stride: Pair, padding: Pair, block: Block, ow: int) -> Array:
+    """For each row of the output in a block what it is computed from, (rows, kh kw C, OW N): a view."""
     h, c, w, n = x.shape
-    (kh, kw), (oh, ow), (ph, pw), s = kernel, places, padding, stride[1]
-    height = stride[0] * (oh - 1) + kh
-    if kw == s == 1 and padding == (0, 0) and height <= h and ow == w and x.flags.c_contiguous:
-        return _view(x[:height, None], kh, stride[0], oh)  # nothing to shift
+    (kh, kw), (start, stop), pw, s = kernel, block, padding[1], stride[1]
+    first, height = stride[0] * start - padding[0], stride[0] * (stop - start - 1) + kh
+    inside = first >= 0 and first + height <= h
+    if kw == s == 1 and pw == 0 and ow == w and inside and x.flags.c_contiguous:
+        return _view(x[first : first + height, None], kh, stride[0], stop - start)  # nothing to shift
     rows = np.empty((height, kw, c, ow, n), x.dtype)
-    top, bottom = min(ph, height), min(ph + h, height)
+    top, bottom = min(height, max(0, -first)), max(0, min(height, h - first))
     rows[:top] = 0
-    rows[bottom:] = 0
+    rows[max(top, bottom) :] = 0
     for v in range(kw):  # output column j reads column s j + v - pw
         left = min(ow, max(0, -((v - pw) // s)))
         right = max(left, min(ow, (w - 1 + pw - v) // s + 1))
         rows[top:bottom, v, :, :left] = 0
         rows[top:bottom, v, :, right:] = 0
-        if right > left:
-            start = s * left + v - pw
-            rows[top:bottom, v, :, left:right] = x[
-                : bottom - top, :, start : start + s * (right - left - 1) + 1 : s
-            ]
-    return _view(rows, kh, stride[0], oh)
+        if right > left and bottom > top:
+            at = s * left + v - pw
+            read = x[first + top : first + bottom, :, at : at + s * (right - left - 1) + 1 : s]
+            rows[top:bottom, v, :, left:right] = read
+    return _view(rows, kh, stride[0], stop - start)
 
 
 def _view(rows: Array, kh: int, stride: int, places: int) -> Array:
@@ -223,10 +329,23 @@ def _view(rows: Array, kh: int, stride: int, places: int) -> Array:
 
 
 def _multiply(matrix: Array, windows: Array, out: Array) -> None:
-    """out[i] = matrix times windows[i], in pieces that OpenBLAS need not pack."""
-    k, m = windows.shape[1:]
-    pieces = _pieces(m, m * k * len(matrix))
+    """out[i] = matrix times windows[i]: pieces that OpenBLAS need not pack, or one product that is worth packing."""
+    m = windows.shape[2]
+    if _is_wide(m, matrix.size):
+        out[...] = (matrix @ _columns(windows)).reshape(len(matrix), -1, m).transpose(1, 0, 2)
+        return
+    pieces = _pieces(m, m * matrix.size)
     np.matmul(matrix, _cut(windows, pieces), out=_cut(out, pieces) if pieces > 1 else out[:, None])
+
+
+def _is_wide(m: int, size: int) -> bool:
+    """Whether a matrix of that size times m columns is too large to remain unpacked, even in pieces."""
+    return m * size > _UNPACKED and _pieces(m, m * size) == 1
+
+
+def _columns(windows: Array) -> Array:
+    """Windows (B, K, M) side by side, as one matrix (K, B M)."""
+    return np.ascontiguousarray(windows.transpose(1, 0, 2)).reshape(windows.shape[1], -1)
 
 
 def _pieces(m: int, work: int) -> int:
@@ -245,87 +364,3 @@ def _cut(a: Array, pieces: int) -> Array:
     part = m // pieces
     strides = (a.strides[0], part * a.itemsize, a.strides[1], a.itemsize)
     return as_strided(a, (b, pieces, k, part), strides)
-
-
-# ---- pooling
-
-
-def sum_pool2d(xp: ModuleType, x: Array, kernel: Pair, stride: Pair, padding: Pair, places: Pair) -> Array:
-    """The sum over each window, first of its rows, then of its columns."""
-    if not _inside(x.shape[2:], kernel, stride, padding, (1, 1), places):
-        return reference.sum_pool2d(xp, x, kernel, stride, padding, places)
-    for axis in (2, 3):
-        k, s, n = kernel[axis - 2], stride[axis - 2], places[axis - 2]
-        lead = (slice(None),) * axis
-        total = x[(*lead, window(0, n, s, 1))]
-        for i in range(1, k):
-            total = np.add(total, x[(*lead, window(i, n, s, 1))], out=total if i > 1 else None)
-        x = total
-    return x if kernel != (1, 1) else x.copy(order="K")
-
-
-def sum_pool2d_gradient(
-    xp: ModuleType, g: Array, kernel: Pair, stride: Pair, padding: Pair, size: Pair
-) -> Array:
-    """Every element of a window gets the window's g: where windows do not overlap, each is written once."""
-    n, c, oh, ow = g.shape
-    if kernel != stride or padding != (0, 0) or (oh * kernel[0], ow * kernel[1]) != size:
-        return reference.sum_pool2d_gradient(xp, g, kernel, stride, padding, size)
-    out = np.empty_like(g, shape=(n, c, *size))
-    for i in range(kernel[0]):
-        for j in range(kernel[1]):
-            out[:, :, i :: stride[0], j :: stride[1]] = g
-    return out
-
-
-def max_pool2d(
-    xp: ModuleType, x: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, places: Pair
-) -> tuple[Array, Array]:
-    """The largest element of each window and its number: comparisons of whole arrays, numbers in one byte each."""
-    kh, kw = kernel
-    if kh * kw > 255 or not _inside(x.shape[2:], kernel, stride, padding, dilation, places):
-        return reference.max_pool2d(xp, x, kernel, stride, padding, dilation, places)
-    values = [
-        x[:, :, window(i, places[0], stride[0], dilation[0]), window(j, places[1], stride[1], dilation[1])]
-        for i in range(kh)
-        for j in range(kw)
-    ]
-    out = values[0].copy(order="K")
-    chosen = np.zeros_like(out, dtype=np.uint8)
-    for number, value in enumerate(values[1:], start=1):
-        better = (value > out).view(np.uint8)
-        better *= np.uint8(number)
-        np.maximum(chosen, better, out=chosen)  # the number of a later element is larger
-        np.maximum(out, value, out=out)
-    if np.isnan(np.sum(out)):  # which no comparison finds
-        return reference.max_pool2d(xp, x, kernel, stride, padding, dilation, places)
-    return out, chosen
-
-
-def max_pool2d_gradient(
-    xp: ModuleType,
-    g: Array,
-    chosen: Array,
-    kernel: Pair,
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
-    size: Pair,
-) -> Array:
-    """The chosen element of each window gets the window's g: where windows do not overlap, each is written once."""
-    n, c, oh, ow = g.shape
-    covered = (oh * kernel[0], ow * kernel[1]) == size and padding == (0, 0)
-    if kernel != stride or dilation != (1, 1) or not covered:
-        return reference.max_pool2d_gradient(xp, g, chosen, kernel, stride, padding, dilation, size)
-    out = np.empty_like(g, shape=(n, c, *size))
-    for i in range(kernel[0]):
-        for j in range(kernel[1]):
-            np.multiply(g, chosen == i * kernel[1] + j, out=out[:, :, i :: stride[0], j :: stride[1]])
-    return out
-
-
-def _inside(size: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, places: Pair) -> bool:
-    """Whether all windows lie within the image."""
-    return padding == (0, 0) and all(
-        stride[i] * (places[i] - 1) + dilation[i] * (kernel[i] - 1) < size[i] for i in (0, 1)
-    )

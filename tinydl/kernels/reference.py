@@ -1,4 +1,4 @@
-"""Convolution and pooling as a textbook writes them: lay the windows out as columns, then multiply.
+"""Convolution, pooling and batch normalisation as a textbook writes them.
 
 Every function takes the array module `xp` first. Shapes are N, C, H, W; a pair is (along H, along W). These
 kernels run on every device and are the oracle that faster ones are held against.
@@ -14,6 +14,7 @@ With the image number innermost, the pieces that im2col copies are rows of W N n
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any, TypeAlias
 
@@ -70,6 +71,16 @@ def col2im(xp: ModuleType, columns: Array, size: Pair, stride: Pair, padding: Pa
             cols = window(j, ow, stride[1], dilation[1])
             x[:, rows, cols] += columns[:, i, j]
     return x[:, ph : ph + h, pw : pw + w].transpose(3, 0, 1, 2)
+
+
+def elementwise(xp: ModuleType, compute: Callable[..., None], *arrays: Array) -> None:
+    """compute(*arrays), which changes some of the arrays in place, each element by itself."""
+    compute(*arrays)
+
+
+def matmul(xp: ModuleType, a: Array, b: Array) -> Array:
+    """The product of matrices, or of each pair in two stacks of them."""
+    return xp.matmul(a, b)
 
 
 def conv2d(
@@ -240,3 +251,39 @@ def _reaching(
     out = xp.full_like(x, value, shape=(n, c, max(bottom, h + 2 * ph), max(right, w + 2 * pw)))
     out[:, :, ph : ph + h, pw : pw + w] = x
     return out
+
+
+def batch_norm(
+    xp: ModuleType, x: Array, weight: Array | None, bias: Array | None, eps: float
+) -> tuple[Array, Array, Array]:
+    """weight x^ + bias with x^ = (x - m) / sqrt(v + eps), and mean m and variance v of each channel.
+
+    x (N, C, ...), all others (C,).
+    """
+    axes = (0, *range(2, x.ndim))
+    mean = x.mean(axis=axes, keepdims=True)
+    out = x - mean
+    var = (out * out).mean(axis=axes, keepdims=True)
+    out /= xp.sqrt(var + eps)
+    if weight is not None:
+        out *= weight.reshape(mean.shape)
+    if bias is not None:
+        out += bias.reshape(mean.shape)
+    return out, mean.reshape(-1), var.reshape(-1)
+
+
+def batch_norm_gradient(
+    xp: ModuleType, g: Array, x: Array, weight: Array | None, mean: Array, var: Array, eps: float
+) -> tuple[Array, Array, Array]:
+    """dx = weight r (g - mean(g) - x^ mean(g x^)),  dweight = sum of g x^,  dbias = sum of g;  r = 1 / sqrt(v + eps).
+
+    g and x (N, C, ...), all others (C,).
+    """
+    axes, along = (0, *range(2, x.ndim)), (1, -1) + (1,) * (x.ndim - 2)
+    r = 1.0 / xp.sqrt(var.reshape(along) + eps)
+    x_hat = (x - mean.reshape(along)) * r
+    dw, db = (g * x_hat).sum(axis=axes), g.sum(axis=axes)
+    count = x.size // x.shape[1]
+    dx = g - db.reshape(along) / count - x_hat * (dw.reshape(along) / count)
+    dx *= r if weight is None else r * weight.reshape(along)
+    return dx, dw, db

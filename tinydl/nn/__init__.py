@@ -1,4 +1,9 @@
-"""Layers: functions that own their parameters."""
+"""Layers: functions that own their parameters.
+
+Parameters are made in float32 on the CPU; `Module.astype` and `Module.to` change that. A layer raises, when called,
+what the function of `td.functional` that it uses raises, in its own name: TypeError for what is no tensor and for
+float64 beside its float32, RuntimeError for another device, ValueError for a shape that does not fit.
+"""
 
 from tinydl.nn.activation import ELU, LeakyReLU, Maxout, ReLU, Sigmoid, Softmax, Softplus, Tanh
 from tinydl.nn.conv import Conv2d, ConvTranspose2d

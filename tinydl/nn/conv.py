@@ -55,7 +55,9 @@ class _Conv(Module):
 class Conv2d(_Conv):
     """A convolution of images (N, in_channels, H, W) with out_channels kernels.
 
-    weight (out, in / groups, kh, kw), bias (out,). Sizes as in `functional.conv2d`.
+    weight (out, in / groups, kh, kw), bias (out,), float32. Sizes as in `functional.conv2d`. Raises ValueError for
+    channels that are no multiples of `groups` and sizes out of range, TypeError for sizes that are not integers;
+    when called, ValueError for another number of channels and for images smaller than the kernel.
     """
 
     def __init__(
@@ -94,7 +96,9 @@ class Conv2d(_Conv):
 class ConvTranspose2d(_Conv):
     """A transposed convolution of images (N, in_channels, H, W): what makes them larger again.
 
-    weight (in, out / groups, kh, kw), bias (out,). Sizes as in `functional.conv_transpose2d`.
+    weight (in, out / groups, kh, kw), bias (out,), float32. Sizes as in `functional.conv_transpose2d`. Raises
+    ValueError for channels that are no multiples of `groups` and sizes out of range, TypeError for sizes that are
+    not integers; when called, ValueError for another number of channels.
     """
 
     def __init__(

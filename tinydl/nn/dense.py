@@ -14,7 +14,8 @@ from tinydl.tensor import Tensor
 class Dense(Module):
     """y = x W^T + b: (..., in_features) to (..., out_features).
 
-    weight (out, in) and bias (out,) start uniform in +- 1 / sqrt(in_features), as PyTorch's `Linear`.
+    weight (out, in) and bias (out,), float32, start uniform in +- 1 / sqrt(in_features), as PyTorch's `Linear`.
+    Raises ValueError for fewer than one feature; when called, ValueError for another number of features.
     """
 
     def __init__(

@@ -11,7 +11,8 @@ from tinydl.tensor import Tensor
 class Dropout(Module):
     """While training, sets each element to 0 with probability p and divides the others by 1 - p.
 
-    The masks are drawn from `generator`; a checkpoint of the Trainer keeps its place.
+    Any shape; float32 gives float32 (Srivastava et al., 2014). The masks are drawn from `generator`; a checkpoint of
+    the Trainer keeps its place. Raises ValueError for p outside [0, 1], TypeError for another kind of `generator`.
     """
 
     def __init__(self, p: float = 0.5, generator: GeneratorLike = None) -> None:

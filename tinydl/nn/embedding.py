@@ -12,8 +12,8 @@ from tinydl.tensor import Tensor
 class Embedding(Module):
     """Integers (...) to their vectors (..., embedding_dim): row i of weight (num_embeddings, embedding_dim).
 
-    The rows start standard normal, as PyTorch's. Raises TypeError for inputs that are not integers and
-    ValueError for integers out of range.
+    The rows, float32, start standard normal, as PyTorch's. Raises ValueError for fewer than one row or column; when
+    called, TypeError for inputs that are not integers and ValueError for integers out of range.
     """
 
     def __init__(self, num_embeddings: int, embedding_dim: int, generator: GeneratorLike = None) -> None:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from tinydl.autograd import no_grad
 from tinydl.device import Device, get_device
 from tinydl.errors import NamedError
+from tinydl.op import check_tensors
 from tinydl.tensor import Tensor, tensor
 
 Hook = Callable[["Module", tuple[Any, ...], Any], Any]
@@ -19,12 +20,14 @@ Hook = Callable[["Module", tuple[Any, ...], Any], Any]
 class Parameter(Tensor):
     """A tensor that training changes: a leaf that requires gradients and that its module lists.
 
-    `Parameter(t)` takes over the values of the tensor t, without a copy.
+    `Parameter(t)` takes over the values, shape and dtype of the tensor t, without a copy. Raises TypeError for
+    integers.
     """
 
     __slots__ = ()
 
     def __init__(self, values: Tensor) -> None:
+        check_tensors("Parameter", values)
         super().__init__(values._data, values.device, requires_grad=True)
         self._memory = values.memory()
 
@@ -33,7 +36,9 @@ class Module:
     """The base of layers and networks.
 
     Write `forward`, and set parameters and submodules as attributes: the module finds them there, in the
-    order in which they were set. Call the module itself, not `forward`.
+    order in which they were set. Call the module itself, not `forward`. Parameters are float32 unless `astype`
+    says otherwise. Raises TypeError for modules or parameters in a plain list, tuple or dictionary, which would not
+    be trained; NotImplementedError when called without a `forward`.
 
         class Double(nn.Module):
             def __init__(self):
@@ -114,7 +119,10 @@ class Module:
         return [parameter for _, parameter in self.named_parameters()]
 
     def register_buffer(self, name: str, values: Tensor | np.ndarray[Any, Any]) -> None:
-        """Sets an attribute that is saved and moved with the module, but not trained."""
+        """Sets an attribute that is saved and moved with the module, but not trained.
+
+        A tensor, or an array of any shape, which becomes one in its dtype. Raises TypeError for what is no number.
+        """
         buffers: set[str] = self.__dict__.setdefault("_buffers", set())
         buffers.add(name)
         setattr(self, name, values if isinstance(values, Tensor) else tensor(values))
@@ -148,7 +156,10 @@ class Module:
         return self.train(False)
 
     def to(self, device: str | Device) -> Self:
-        """Moves parameters and buffers to a device. Make the optimiser afterwards."""
+        """Moves parameters and buffers to a device, shapes and dtypes as they are. Make the optimiser afterwards.
+
+        Raises: ValueError for a device of no such name.
+        """
         home = get_device(device)
         for _, value in self._named_tensors():
             if value.device is home:
@@ -162,7 +173,10 @@ class Module:
         return self
 
     def astype(self, dtype: npt.DTypeLike) -> Self:
-        """Converts floating parameters and buffers to float32 or float64. Make the optimiser afterwards."""
+        """Converts floating parameters and buffers to float32 or float64. Make the optimiser afterwards.
+
+        Raises: TypeError for another dtype.
+        """
         if np.dtype(dtype) not in (np.float32, np.float64):
             raise TypeError(
                 f"{type(self).__name__}.astype: expected float32 or float64, got {np.dtype(dtype)}"
@@ -174,7 +188,10 @@ class Module:
         return self
 
     def state_dict(self) -> dict[str, np.ndarray[Any, Any]]:
-        """Copies of all parameters and buffers as NumPy arrays, by dotted name, in order."""
+        """Copies of all parameters and buffers as NumPy arrays, by dotted name, in order, in their dtypes.
+
+        Never raises.
+        """
         return {name: np.array(value.device.to_host(value._data)) for name, value in self._named_tensors()}
 
     def load_state_dict(
@@ -182,8 +199,9 @@ class Module:
     ) -> None:
         """Copies values into the parameters and buffers of the same names.
 
-        Without `strict`, names that only one side has are left alone. Raises KeyError that lists all missing
-        and unexpected names, ValueError that lists all wrong shapes and dtypes; nothing is changed then.
+        Without `strict`, names that only one side has are left alone. Floats become the dtype of the parameter.
+        Raises KeyError that lists all missing and unexpected names, ValueError that lists all wrong shapes and
+        dtypes of another kind; nothing is changed then.
         """
         own = dict(self._named_tensors())
         who = type(self).__name__
@@ -236,6 +254,7 @@ class Module:
         """A table of the layers: output shapes, parameters and multiply-adds for one input of `input_shape`.
 
         The shape is without the batch axis: `LeNet5().summary((1, 32, 32))`. Prints the table and returns it.
+        Raises what a forward pass raises, ValueError for a shape that does not fit.
         """
         text = summary(self, input_shape)
         print(text)
@@ -252,14 +271,17 @@ class Module:
 
 
 class ModuleList(Module):
-    """A list of modules that the module it belongs to knows of."""
+    """A list of modules that the module it belongs to knows of, with its parameters of any shape and dtype.
+
+    Raises: TypeError for what is no Module, IndexError for a place out of range, NotImplementedError when called.
+    """
 
     def __init__(self, modules: Iterable[Module] = ()) -> None:
         for module in modules:
             self.append(module)
 
     def append(self, module: Module) -> None:
-        """Adds a module at the end."""
+        """Adds a module at the end; raises TypeError for what is none."""
         if not isinstance(module, Module):
             raise TypeError(f"{type(self).__name__}: expected a Module, got {type(module).__name__}")
         setattr(self, str(len(self)), module)
@@ -275,7 +297,10 @@ class ModuleList(Module):
 
 
 class Sequential(ModuleList):
-    """Modules one after the other: each gets the output of the one before."""
+    """Modules one after the other: each gets the output of the one before, of whatever shape and dtype.
+
+    Raises: TypeError for what is no Module; when called, what its modules raise, in their names.
+    """
 
     def __init__(self, *modules: Module) -> None:
         super().__init__(modules)

@@ -6,6 +6,7 @@ import numpy as np
 
 from tinydl.errors import ShapeError
 from tinydl.nn.module import Module, Parameter
+from tinydl.op import check_tensors
 from tinydl.ops.norm import batch_norm, group_norm, layer_norm
 from tinydl.tensor import Tensor, tensor
 
@@ -59,9 +60,11 @@ class _BatchNorm(Module):
 
 
 class BatchNorm1d(_BatchNorm):
-    """Batch norm of (N, C) or (N, C, L): see `functional.batch_norm`.
+    """Batch norm of (N, C) or (N, C, L): see `functional.batch_norm` (Ioffe and Szegedy, 2015).
 
-    `momentum` is the share of the new batch in the running values; None averages over all batches.
+    `momentum` is the share of the new batch in the running values; None averages over all batches. Parameters and
+    running values are (C,), float32. Raises ValueError for fewer than one channel; when called, for other shapes
+    and in training for one value a channel.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -70,9 +73,11 @@ class BatchNorm1d(_BatchNorm):
 
 
 class BatchNorm2d(_BatchNorm):
-    """Batch norm of images (N, C, H, W): see `functional.batch_norm`.
+    """Batch norm of images (N, C, H, W): see `functional.batch_norm` (Ioffe and Szegedy, 2015).
 
-    `momentum` is the share of the new batch in the running values; None averages over all batches.
+    `momentum` is the share of the new batch in the running values; None averages over all batches. Parameters and
+    running values are (C,), float32. Raises ValueError for fewer than one channel; when called, for other shapes
+    and in training for one value a channel.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -81,7 +86,10 @@ class BatchNorm2d(_BatchNorm):
 
 
 class LayerNorm(Module):
-    """Normalises over the last axes, of lengths `normalized_shape`: see `functional.layer_norm`."""
+    """Normalises over the last axes, of lengths `normalized_shape`: see `functional.layer_norm` (Ba et al., 2016).
+
+    weight and bias have that shape, float32. Raises ValueError, when called, for inputs of other last axes.
+    """
 
     def __init__(
         self, normalized_shape: int | tuple[int, ...], eps: float = 1e-5, elementwise_affine: bool = True
@@ -99,7 +107,11 @@ class LayerNorm(Module):
 
 
 class GroupNorm(Module):
-    """Normalises groups of channels: see `functional.group_norm`."""
+    """Normalises groups of channels of (N, C, ...): see `functional.group_norm` (Wu and He, 2018).
+
+    weight and bias (C,), float32. Raises ValueError when C is not a multiple of `num_groups`, and when called for
+    other shapes.
+    """
 
     def __init__(self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True) -> None:
         if num_groups < 1 or num_channels % num_groups:
@@ -120,6 +132,7 @@ def _full(shape: int | tuple[int, ...], value: float) -> Tensor:
 
 
 def _check_axes(layer: _BatchNorm, x: Tensor, allowed: tuple[int, ...], layout: str) -> None:
+    check_tensors("batch_norm", x)
     if x.ndim not in allowed or x.shape[1] != layer.num_features:
         raise ShapeError(
             "batch_norm", f"expected an input {layout} with C = {layer.num_features}, got {x.shape}"

@@ -1,4 +1,4 @@
-"""Pooling layers."""
+"""Pooling layers. Float32 gives float32, and so do integers; settings are looked at in the first call."""
 
 from __future__ import annotations
 
@@ -25,7 +25,11 @@ class _Pool(Module):
 
 
 class MaxPool2d(_Pool):
-    """The largest element of each window of (N, C, H, W)."""
+    """The largest element of each window of (N, C, H, W): see `functional.max_pool2d`.
+
+    Raises, when called: ValueError for windows larger than the image and a padding larger than half the window,
+    TypeError for sizes that are not integers.
+    """
 
     def __init__(
         self,
@@ -45,14 +49,22 @@ class MaxPool2d(_Pool):
 
 
 class MinPool2d(MaxPool2d):
-    """The smallest element of each window of (N, C, H, W)."""
+    """The smallest element of each window of (N, C, H, W): see `functional.min_pool2d`.
+
+    Raises, when called: ValueError for windows larger than the image and a padding larger than half the window,
+    TypeError for sizes that are not integers.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         return min_pool2d(x, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode)
 
 
 class AvgPool2d(_Pool):
-    """The mean of each window of (N, C, H, W)."""
+    """The mean of each window of (N, C, H, W): see `functional.avg_pool2d`.
+
+    Raises, when called: ValueError for windows larger than the image and a padding larger than half the window,
+    TypeError for sizes that are not integers.
+    """
 
     def __init__(
         self,

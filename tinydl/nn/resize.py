@@ -10,7 +10,11 @@ from tinydl.tensor import Tensor
 
 
 class Upsample(Module):
-    """Images at another size: see `functional.interpolate`."""
+    """Images (N, C, H, W) at another size: see `functional.interpolate`. Integers give float32.
+
+    Raises, when called: ValueError for other shapes and modes, and unless exactly one of size and scale_factor
+    was given.
+    """
 
     def __init__(
         self,
@@ -30,7 +34,10 @@ class Upsample(Module):
 
 
 class AdaptiveAvgPool2d(Module):
-    """The means over windows that cover the image: see `functional.adaptive_avg_pool2d`."""
+    """The means over windows that cover the image (N, C, H, W): see `functional.adaptive_avg_pool2d`.
+
+    Integers give float32. Raises, when called: ValueError for other shapes and for sizes below 1.
+    """
 
     def __init__(self, output_size: int | Sequence[int | None] | None) -> None:
         self.output_size = output_size

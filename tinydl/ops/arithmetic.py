@@ -2,6 +2,10 @@
 
 `g` is the gradient of the output throughout. Shapes broadcast as NumPy's do; the gate sums a gradient back
 over the axes along which its input was broadcast.
+
+float32 gives float32 and float64 float64; integers beside floats become floats of that kind, and Python numbers
+never widen a tensor. All raise TypeError for plain arrays and for float32 with float64, RuntimeError for two
+devices, ValueError for shapes that can't be broadcast. What has no value, as log(-1), is NaN and no error.
 """
 
 from __future__ import annotations
@@ -23,6 +27,7 @@ class Elementwise(Op):
 
     __slots__ = ()
     broadcasts = True
+    optional = False
     ufunc: str
 
     def forward(self, a: Array, b: Array) -> Array:
@@ -281,6 +286,7 @@ class Where(Op):
 
     __slots__ = ()
     broadcasts = True
+    optional = False
 
     def _promote(self, arrays: list[Array]) -> list[Array]:
         condition, a, b = arrays
@@ -312,6 +318,7 @@ class Compare(Elementwise):
 
     __slots__ = ("name", "ufunc")
     differentiable = False
+    optional = True  # x == None is false, as it is for any object
 
     def __init__(self, ufunc: str) -> None:
         self.name = self.ufunc = ufunc
@@ -338,92 +345,118 @@ class Logical(Elementwise):
 
 
 def add(a: Tensor | Scalar, b: Tensor | Scalar) -> Tensor:
-    """a + b, broadcast."""
+    """a + b, broadcast; integers stay integers. Raises TypeError for float32 with float64."""
     return Add()(a, b)
 
 
 def subtract(a: Tensor | Scalar, b: Tensor | Scalar) -> Tensor:
-    """a - b, broadcast."""
+    """a - b, broadcast; integers stay integers. Raises TypeError for float32 with float64 and for two booleans."""
     return Subtract()(a, b)
 
 
 def multiply(a: Tensor | Scalar, b: Tensor | Scalar) -> Tensor:
-    """a * b elementwise, broadcast."""
+    """a * b elementwise, broadcast; integers stay integers. Raises TypeError for float32 with float64."""
     return Multiply()(a, b)
 
 
 def divide(a: Tensor | Scalar, b: Tensor | Scalar) -> Tensor:
-    """a / b elementwise, broadcast; integers give float32."""
+    """a / b elementwise, broadcast; integers give float32. Raises TypeError for float32 with float64."""
     return Divide()(a, b)
 
 
 def power(a: Tensor | Scalar, b: Tensor | Scalar) -> Tensor:
-    """a to the power b elementwise, broadcast."""
+    """a to the power b elementwise, broadcast; integers give integers, with a float b float32.
+
+    Raises: ValueError for int64 to a negative integer power, TypeError for float32 with float64.
+    """
     return Power()(a, b)
 
 
 def maximum(a: Tensor | Scalar, b: Tensor | Scalar) -> Tensor:
-    """The larger of a and b elementwise, broadcast; at ties the gradient is shared evenly."""
+    """The larger of a and b elementwise, broadcast; at ties the gradient is shared evenly.
+
+    Integers stay integers. Raises ValueError for shapes that can't be broadcast, TypeError for float32 with float64.
+    """
     return Maximum()(a, b)
 
 
 def minimum(a: Tensor | Scalar, b: Tensor | Scalar) -> Tensor:
-    """The smaller of a and b elementwise, broadcast; at ties the gradient is shared evenly."""
+    """The smaller of a and b elementwise, broadcast; at ties the gradient is shared evenly.
+
+    Integers stay integers. Raises ValueError for shapes that can't be broadcast, TypeError for float32 with float64.
+    """
     return Minimum()(a, b)
 
 
 def where(condition: Tensor, a: Tensor | Scalar, b: Tensor | Scalar) -> Tensor:
-    """a where the boolean condition is true, b elsewhere, broadcast. Raises TypeError for other conditions."""
+    """a where the boolean condition is true, b elsewhere, broadcast, in the common dtype of a and b.
+
+    Raises: TypeError for a condition that is not boolean and for float32 with float64, ValueError for shapes that
+    can't be broadcast.
+    """
     return Where()(condition, a, b)
 
 
 def negative(x: Tensor) -> Tensor:
-    """-x."""
+    """-x, in the shape and dtype of x. Raises TypeError for booleans."""
     return Negative()(x)
 
 
 def exp(x: Tensor) -> Tensor:
-    """e to the power x, elementwise."""
+    """e to the power x, elementwise; integers give float32. Raises TypeError for what is no tensor."""
     return Exp()(x)
 
 
 def log(x: Tensor) -> Tensor:
-    """The natural logarithm, elementwise."""
+    """The natural logarithm, elementwise; integers give float32.
+
+    It is -inf at 0 and NaN below, which is no error. Raises TypeError for what is no tensor.
+    """
     return Log()(x)
 
 
 def log1p(x: Tensor) -> Tensor:
-    """log(1 + x), accurate for small x, elementwise."""
+    """log(1 + x), accurate for small x, elementwise; integers give float32.
+
+    It is -inf at -1 and NaN below, which is no error. Raises TypeError for what is no tensor.
+    """
     return Log1p()(x)
 
 
 def sqrt(x: Tensor) -> Tensor:
-    """The square root, elementwise."""
+    """The square root, elementwise; integers give float32.
+
+    It is NaN below 0, which is no error. Raises TypeError for what is no tensor.
+    """
     return Sqrt()(x)
 
 
 def abs(x: Tensor) -> Tensor:
-    """|x| elementwise; the gradient at 0 is 0."""
+    """|x| elementwise, in the dtype of x; the gradient at 0 is 0. Raises TypeError for what is no tensor."""
     return Abs()(x)
 
 
 def sign(x: Tensor) -> Tensor:
-    """-1, 0 or 1 elementwise; the gradient is 0."""
+    """-1, 0 or 1 elementwise, in the dtype of x; the gradient is 0. Raises TypeError for booleans."""
     return Sign()(x)
 
 
 def sin(x: Tensor) -> Tensor:
-    """The sine of x radians, elementwise."""
+    """The sine of x radians, elementwise; integers give float32. Raises TypeError for what is no tensor."""
     return Sin()(x)
 
 
 def cos(x: Tensor) -> Tensor:
-    """The cosine of x radians, elementwise."""
+    """The cosine of x radians, elementwise; integers give float32. Raises TypeError for what is no tensor."""
     return Cos()(x)
 
 
 def clip(x: Tensor, low: float | None = None, high: float | None = None) -> Tensor:
-    """x limited to [low, high]; the gradient passes where low <= x <= high, the bounds included."""
+    """x limited to [low, high]; the gradient passes where low <= x <= high, the bounds included.
+
+    A bound is a number, or None for no limit; integers stay integers unless one is a float. Raises TypeError for
+    other bounds.
+    """
     return Clip(_python(low), _python(high))(x)
 
 
@@ -433,10 +466,16 @@ def _python(number: Any) -> Any:
 
 
 def compare(ufunc: str, a: Tensor | Scalar, b: Tensor | Scalar) -> Tensor:
-    """A boolean tensor; `ufunc` is equal, not_equal, less, less_equal, greater or greater_equal."""
+    """A boolean tensor; `ufunc` is equal, not_equal, less, less_equal, greater or greater_equal.
+
+    Raises: TypeError for float32 with float64, ValueError for shapes that can't be broadcast.
+    """
     return Compare(ufunc)(a, b)
 
 
 def logical(ufunc: str, *operands: Tensor | bool) -> Tensor:
-    """A boolean tensor; `ufunc` is logical_and, logical_or, logical_xor or logical_not."""
+    """A boolean tensor; `ufunc` is logical_and, logical_or, logical_xor or logical_not.
+
+    Raises: TypeError for operands that are not boolean, ValueError for shapes that can't be broadcast.
+    """
     return Logical(ufunc)(*operands)

@@ -58,12 +58,18 @@ class To(Op):
 
 
 def astype(x: Tensor, dtype: npt.DTypeLike) -> Tensor:
-    """x in another dtype; gradients come back in the dtype of x. To integers: no gradient."""
+    """x in another dtype, in its shape; gradients come back in the dtype of x. To integers: no gradient.
+
+    Raises: TypeError for a dtype that is not boolean, integer, float32 or float64.
+    """
     to = supported("astype", dtype)
     return (AsType if to.kind in "fc" else AsInteger)(to)(x)
 
 
 def to(x: Tensor, device: str | Device) -> Tensor:
-    """A copy of x on another device; x itself when it is there already. Gradients come back to the device of x."""
+    """A copy of x on another device; x itself when it is there already. Gradients come back to the device of x.
+
+    Shape and dtype stay. Raises ValueError for a device of no such name.
+    """
     home = get_device(device)
     return x if home is x.device else To(home)(x)

@@ -22,7 +22,7 @@ import numpy as np
 from tinydl.device import Array
 from tinydl.errors import ShapeError
 from tinydl.kernels.reference import output_size
-from tinydl.op import Op
+from tinydl.op import Op, check_tensors
 from tinydl.ops.shape import reshape
 from tinydl.tensor import Tensor
 
@@ -39,9 +39,9 @@ class Geometry:
 
 
 class Conv2d(Op):
-    """out = x * W,  dx = g transposed-convolved with W,  dW = sum of g times x.
+    """out = x * W + b,  dx = g transposed-convolved with W,  dW = sum of g times x,  db = sum of g.
 
-    x (N, C, H, W), W (O, C / groups, kh, kw), out (N, O, *places); places beyond `places` are not computed.
+    x (N, C, H, W), W (O, C / groups, kh, kw), b (O,) or None, out (N, O, *places).
     """
 
     __slots__ = ("geometry", "places", "size")
@@ -50,25 +50,25 @@ class Conv2d(Op):
     def __init__(self, geometry: Geometry, places: Pair) -> None:
         self.geometry, self.places = geometry, places
 
-    def forward(self, x: Array, weight: Array) -> Array:
+    def forward(self, x: Array, weight: Array, bias: Array | None) -> Array:
         k = self.geometry
         self.size = x.shape[2:]
         out = self.device.kernels.conv2d(self.device.xp, x, weight, k.stride, k.padding, k.dilation, k.groups)
-        return out if out.shape[2:] == self.places else out[:, :, : self.places[0], : self.places[1]]
+        return _plus_bias(out[:, :, : self.places[0], : self.places[1]], bias)
 
     def backward(self, g: Any, x: Any, weight: Any) -> Any:
         dx = dw = None
         if self.needs[0]:
-            dx = ConvTranspose2d(self.geometry, self.size)(g, weight)
+            dx = ConvTranspose2d(self.geometry, self.size)(g, weight, None)
         if self.needs[1]:
             dw = ConvWeightGradient(self.geometry, weight.shape[2:])(x, g)
-        return dx, dw
+        return dx, dw, g.sum(axis=(0, 2, 3)) if self.needs[2] else None
 
 
 class ConvTranspose2d(Op):
-    """out = the x whose convolution y would come from, linear in y and W;  dy = g * W,  dW = sum of y times g.
+    """out = the x whose convolution y would come from, + b;  dy = g * W,  dW = sum of y times g,  db = sum of g.
 
-    y (N, O, H, W), W (O, C / groups, kh, kw), out (N, C, *size).
+    y (N, O, H, W), W (O, C / groups, kh, kw), b (C,) or None, out (N, C, *size).
     """
 
     __slots__ = ("geometry", "size")
@@ -77,19 +77,20 @@ class ConvTranspose2d(Op):
     def __init__(self, geometry: Geometry, size: Pair) -> None:
         self.geometry, self.size = geometry, size
 
-    def forward(self, y: Array, weight: Array) -> Array:
+    def forward(self, y: Array, weight: Array, bias: Array | None) -> Array:
         k = self.geometry
-        return self.device.kernels.conv2d_input_gradient(
+        out = self.device.kernels.conv2d_input_gradient(
             self.device.xp, y, weight, self.size, k.stride, k.padding, k.dilation, k.groups
         )
+        return _plus_bias(out, bias)
 
     def backward(self, g: Any, y: Any, weight: Any) -> Any:
         dy = dw = None
         if self.needs[0]:
-            dy = Conv2d(self.geometry, y.shape[2:])(g, weight)
+            dy = Conv2d(self.geometry, y.shape[2:])(g, weight, None)
         if self.needs[1]:
             dw = ConvWeightGradient(self.geometry, weight.shape[2:])(g, y)
-        return dy, dw
+        return dy, dw, g.sum(axis=(0, 2, 3)) if self.needs[2] else None
 
 
 class ConvWeightGradient(Op):
@@ -112,10 +113,17 @@ class ConvWeightGradient(Op):
     def backward(self, g: Any, x: Any, y: Any) -> Any:
         dx = dy = None
         if self.needs[0]:
-            dx = ConvTranspose2d(self.geometry, x.shape[2:])(y, g)
+            dx = ConvTranspose2d(self.geometry, x.shape[2:])(y, g, None)
         if self.needs[1]:
-            dy = Conv2d(self.geometry, y.shape[2:])(x, g)
+            dy = Conv2d(self.geometry, y.shape[2:])(x, g, None)
         return dx, dy
+
+
+def _plus_bias(out: Array, bias: Array | None) -> Array:
+    """out + b for each channel, in place: `out` is new."""
+    if bias is not None:
+        out += bias.reshape(-1, 1, 1)
+    return out
 
 
 # ---- the functions
@@ -133,7 +141,9 @@ def conv2d(
     """The convolution of images x (N, C, H, W), or one image (C, H, W), with weight (O, C / groups, kh, kw).
 
     bias is (O,). The result is (N, O, OH, OW) with OH = floor((H + 2 padding - dilation (kh - 1) - 1) / stride)
-    + 1, and OW likewise. Raises ValueError for shapes that do not fit and for kernels larger than the image.
+    + 1, and OW likewise (LeCun et al., 1989). float32 gives float32. Raises ValueError for shapes that do not fit
+    and for kernels larger than the image, TypeError for float32 with float64 and for sizes that are not
+    integers, RuntimeError for two devices.
     """
     who = "conv2d"
     geometry = _geometry(who, stride, padding, dilation, groups)
@@ -160,8 +170,8 @@ def conv2d(
             f"a kernel of {weight.shape[2:]} with dilation {geometry.dilation} is larger than the padded image "
             f"(input shape {x.shape}, layout N, C, H, W; padding {geometry.padding})",
         )
-    out: Tensor = Conv2d(geometry, (places[0], places[1]))(x, weight)
-    return _finish(out, bias, single)
+    out: Tensor = Conv2d(geometry, (places[0], places[1]))(x, weight, bias)
+    return reshape(out, out.shape[1:]) if single else out
 
 
 def conv_transpose2d(
@@ -177,8 +187,9 @@ def conv_transpose2d(
     """The transposed convolution of x (N, C, H, W), or (C, H, W), with weight (C, O / groups, kh, kw).
 
     bias is (O,). The result is (N, O, OH, OW) with OH = (H - 1) stride - 2 padding + dilation (kh - 1) +
-    output_padding + 1, and OW likewise. Raises ValueError for shapes that do not fit, and for an
-    output_padding that is not smaller than stride or dilation.
+    output_padding + 1, and OW likewise (Zeiler et al., 2010). float32 gives float32. Raises ValueError for shapes
+    that do not fit and for an output_padding that is not smaller than stride or dilation, TypeError for float32
+    with float64 and for sizes that are not integers, RuntimeError for two devices.
     """
     who = "conv_transpose2d"
     geometry = _geometry(who, stride, padding, dilation, groups)
@@ -203,8 +214,8 @@ def conv_transpose2d(
         size.append((x.shape[2 + i] - 1) * s - 2 * p + d * (weight.shape[2 + i] - 1) + extra[i] + 1)
     if min(size) < 1:
         raise ShapeError(who, f"padding {geometry.padding} leaves nothing of the output (input {x.shape})")
-    out: Tensor = ConvTranspose2d(geometry, (size[0], size[1]))(x, weight)
-    return _finish(out, bias, single)
+    out: Tensor = ConvTranspose2d(geometry, (size[0], size[1]))(x, weight, bias)
+    return reshape(out, out.shape[1:]) if single else out
 
 
 def pair(who: str, what: str, value: int | Sequence[int], least: int) -> Pair:
@@ -236,25 +247,21 @@ def _geometry(
 
 def _images(who: str, x: Tensor) -> tuple[Tensor, bool]:
     """x with a batch axis, and whether it came without."""
-    shape = getattr(x, "shape", ())
+    check_tensors(who, x)
+    shape = x.shape
     if len(shape) not in (3, 4):
         raise ShapeError(who, f"expected images (N, C, H, W) or one image (C, H, W), got shape {shape}")
     return (reshape(x, (1, *shape)), True) if len(shape) == 3 else (x, False)
 
 
 def _check_weight(who: str, weight: Tensor, bias: Tensor | None, axis: int, groups: int) -> None:
+    check_tensors(who, weight)
     if weight.ndim != 4 or 0 in weight.shape:
         layout = "(out, in / groups, kh, kw)" if axis == 0 else "(in, out / groups, kh, kw)"
         raise ShapeError(who, f"expected a weight {layout}, none of them 0, got shape {weight.shape}")
     o = weight.shape[axis] * (groups if axis else 1)
     if bias is not None and bias.shape != (o,):
         raise ShapeError(who, f"expected a bias of shape ({o},) for weight {weight.shape}, got {bias.shape}")
-
-
-def _finish(out: Tensor, bias: Tensor | None, single: bool) -> Tensor:
-    if bias is not None:
-        out = out + reshape(bias, (1, -1, 1, 1))
-    return reshape(out, out.shape[1:]) if single else out
 
 
 def _channels(n: int) -> str:

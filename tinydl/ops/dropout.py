@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tinydl.errors import DTypeError
+from tinydl.op import check_tensors
 from tinydl.random import GeneratorLike, as_generator
 from tinydl.tensor import Tensor
 
@@ -11,12 +11,12 @@ def dropout(x: Tensor, p: float = 0.5, training: bool = True, generator: Generat
     """out = x m / (1 - p), where each m is 0 with probability p and else 1;  dx = g m / (1 - p).
 
     The division keeps the mean (Srivastava et al., 2014). Without `training`, x itself. The mask is drawn in
-    logical order, whatever the memory layout. Raises ValueError for p outside [0, 1].
+    logical order, whatever the memory layout. Integers give float32. Raises ValueError for p outside [0, 1],
+    TypeError for what is no tensor.
     """
     if not 0.0 <= p <= 1.0:
         raise ValueError(f"dropout: p must be in [0, 1], got {p}")
-    if not isinstance(x, Tensor):
-        raise DTypeError("dropout", f"expected a tensor, got {type(x).__name__}; wrap it with td.tensor(...)")
+    check_tensors("dropout", x)
     if not training or p == 0.0:
         return x
     keep = as_generator(generator).random(x.shape) >= p

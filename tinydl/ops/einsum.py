@@ -6,7 +6,7 @@ from typing import Any
 
 from tinydl.device import Array
 from tinydl.errors import DTypeError, ShapeError
-from tinydl.op import Op
+from tinydl.op import Op, check_tensors
 from tinydl.tensor import Tensor
 
 
@@ -39,10 +39,14 @@ def einsum(subscripts: str, *tensors: Tensor) -> Tensor:
     """Sums of products over named axes: "ij,jk->ik" is a matrix product (as `numpy.einsum`).
 
     Without "->" the letters that stand once are the output, in alphabetical order. Letters may repeat within
-    an input (a diagonal), and be in one input alone (a plain sum). Raises ValueError for letters that do not
-    fit the shapes; "..." is not supported. With one input the result may share its memory.
+    an input (a diagonal), and be in one input alone (a plain sum). "..." is not supported. With one input the
+    result may share its memory. Integers stay integers. Raises ValueError for letters that do not fit the shapes,
+    TypeError for plain arrays and for float32 with float64, RuntimeError for two devices.
     """
     who = "einsum"
+    if not isinstance(subscripts, str):
+        raise DTypeError(who, f"expected subscripts such as 'ij,jk->ik', got {type(subscripts).__name__}")
+    check_tensors(who, *tensors)
     left, arrow, to = subscripts.replace(" ", "").partition("->")
     letters = left.split(",")
     if not all(c.isalpha() for c in (left + to).replace(",", "")) or "," in to:
@@ -53,8 +57,6 @@ def einsum(subscripts: str, *tensors: Tensor) -> Tensor:
         to = "".join(sorted(c for c in set(left) - {","} if left.count(c) == 1))
     lengths: dict[str, int] = {}
     for names, x in zip(letters, tensors, strict=True):
-        if not isinstance(x, Tensor):
-            raise DTypeError(who, f"expected tensors, got {type(x).__name__}; wrap it with td.tensor(...)")
         if len(names) != x.ndim:
             raise ShapeError(who, f"{names!r} of {subscripts!r} names {len(names)} axes, got shape {x.shape}")
         for name, n in zip(names, x.shape, strict=True):

@@ -12,7 +12,7 @@ from typing import Any
 
 from tinydl.device import Array, Device, cpu, device_of
 from tinydl.errors import DeviceError, DTypeError, ShapeError
-from tinydl.op import Op
+from tinydl.op import Op, check_tensors
 from tinydl.tensor import Tensor
 
 
@@ -28,7 +28,10 @@ class GetItem(Op):
 
     def forward(self, x: Array) -> Array:
         self.before = x.shape
-        return x[self.key]
+        try:
+            return x[self.key]
+        except IndexError as error:
+            raise IndexError(f"{self.name}: {error} (input shape {x.shape})") from error
 
     def backward(self, g: Any) -> Any:
         return AddAt(self.key, self.before)(g)
@@ -40,6 +43,13 @@ class Slice(GetItem):
     __slots__ = ()
     name = "getitem"
     views = True
+
+
+class TakeAlongAxis(GetItem):
+    """out = x[key] for the key that `take_along_axis` makes."""
+
+    __slots__ = ()
+    name = "take_along_axis"
 
 
 class AddAt(Op):
@@ -66,25 +76,26 @@ class AddAt(Op):
 def getitem(x: Tensor, key: Any) -> Tensor:
     """x[key]; key is an integer, slice, None, Ellipsis, integer or boolean array, tensor or list, or a tuple.
 
-    Shares memory with x for integers and slices. Raises IndexError for what is out of range and TypeError
-    for keys of other types.
+    Keeps the dtype, and shares memory with x for integers and slices. Raises IndexError for what is out of range
+    and TypeError for keys of other types.
     """
     device = x.device if isinstance(x, Tensor) else None
     parts = key if isinstance(key, tuple) else (key,)
     if not _is_basic(key):
         key = tuple(_index(part, device) for part in parts)
         if device is not None and device is not cpu and device.checks_values:
-            _check_range(x.shape, key)
+            _check_range("getitem", x.shape, key)
     return (Slice(key) if _is_basic(key) else GetItem(key))(x)
 
 
 def take_along_axis(x: Tensor, indices: Tensor, axis: int) -> Tensor:
     """out[i, j, k] = x[i, indices[i, j, k], k] for axis 1, and likewise for others (as NumPy's).
 
-    `indices` is an integer tensor with as many axes as x, and its lengths but along `axis` (or 1 there).
-    Raises: TypeError for other dtypes, ValueError for shapes that do not fit, IndexError for indices out of
-    range.
+    `indices` is an integer tensor with as many axes as x, and its lengths but along `axis` (or 1 there). The
+    result has the dtype of x. Raises TypeError for other indices, ValueError for shapes that do not fit,
+    IndexError for indices out of range, RuntimeError for two devices.
     """
+    check_tensors("take_along_axis", x)
     if not isinstance(indices, Tensor) or indices.dtype.kind not in "iu":
         got = indices.dtype if isinstance(indices, Tensor) else type(indices).__name__
         raise DTypeError("take_along_axis", f"expected an integer tensor of indices, got {got}")
@@ -104,13 +115,13 @@ def take_along_axis(x: Tensor, indices: Tensor, axis: int) -> Tensor:
             "take_along_axis", f"x is on {x.device}, the indices on {indices.device}; move one with .to(...)"
         )
     if x.device is not cpu and x.device.checks_values:
-        _check_range(x.shape[axis:], (indices._data,))
+        _check_range("take_along_axis", x.shape, (*(slice(None),) * axis, indices._data))
     xp = x.device.xp
     key = []
     for i, n in enumerate(x.shape):
         along = (1,) * i + (-1,) + (1,) * (x.ndim - i - 1)
         key.append(indices._data.copy() if i == axis else xp.arange(n).reshape(along))
-    return GetItem(tuple(key))(x)
+    return TakeAlongAxis(tuple(key))(x)
 
 
 def _is_basic(key: Any) -> bool:
@@ -145,7 +156,7 @@ def _index(part: Any, device: Device | None) -> Any:
     return part.copy()  # the backward pass reads it, and the caller may change it before
 
 
-def _check_range(shape: tuple[int, ...], key: tuple[Any, ...]) -> None:
+def _check_range(who: str, shape: tuple[int, ...], key: tuple[Any, ...]) -> None:
     """Raises IndexError for integer arrays out of range, as NumPy does by itself: a GPU wraps them round."""
 
     def axes(part: Any) -> int:
@@ -158,7 +169,10 @@ def _check_range(shape: tuple[int, ...], key: tuple[Any, ...]) -> None:
         if hasattr(part, "dtype") and part.dtype.kind in "iu" and part.size and axis < len(shape):
             n = shape[axis]
             if ((part < -n) | (part >= n)).any():
-                raise IndexError(f"getitem: an index is out of range for axis {axis} of length {n}")
+                wrong = part[(part < -n) | (part >= n)].reshape(-1)[0].item()
+                raise IndexError(
+                    f"{who}: index {wrong} is out of bounds for axis {axis} with size {n} (input shape {shape})"
+                )
         axis += len(shape) - sum(map(axes, key)) if part is Ellipsis else axes(part)
 
 

@@ -18,29 +18,55 @@ from typing import Any
 
 from tinydl.device import Array
 from tinydl.errors import DeviceError, DTypeError, ShapeError
-from tinydl.op import Op
+from tinydl.op import Op, check_tensors
 from tinydl.ops.reduce import mean, var
 from tinydl.ops.shape import reshape
 from tinydl.tensor import Tensor
 
 
 class Normalize(Op):
-    """out = x^ = (x - m) / sqrt(v + eps),  dx = P(g, x).  `mean` and `var` keep m and v for running averages."""
+    """out = x^ = (x - m) / sqrt(v + eps),  dx = P(g, x)."""
 
-    __slots__ = ("axes", "eps", "mean", "var")
+    __slots__ = ("axes", "eps")
     promotes = "always"
 
     def __init__(self, axes: tuple[int, ...], eps: float) -> None:
         self.axes, self.eps = axes, eps
 
     def forward(self, x: Array) -> Array:
-        self.mean = x.mean(axis=self.axes, keepdims=True)
-        centred = x - self.mean
-        self.var = (centred * centred).mean(axis=self.axes, keepdims=True)
-        return centred / self.device.xp.sqrt(self.var + self.eps)
+        centred = x - x.mean(axis=self.axes, keepdims=True)
+        var = (centred * centred).mean(axis=self.axes, keepdims=True)
+        return centred / self.device.xp.sqrt(var + self.eps)
 
     def backward(self, g: Any, x: Any) -> Any:
         return NormalizeGradient(self.axes, self.eps)(g, x)
+
+
+class BatchNorm(Op):
+    """out = weight x^ + bias,  dx = weight P(g, x),  dweight = sum of g x^,  dbias = sum of g: for each channel.
+
+    x (N, C, ...), weight and bias (C,) or None. `mean` and `var` keep m and v for running averages.
+    """
+
+    __slots__ = ("eps", "mean", "var")
+    promotes = "always"
+
+    def __init__(self, eps: float) -> None:
+        self.eps = eps
+
+    def forward(self, x: Array, weight: Array | None, bias: Array | None) -> Array:
+        out, self.mean, self.var = self.device.kernels.batch_norm(self.device.xp, x, weight, bias, self.eps)
+        return out
+
+    def backward(self, g: Any, x: Any, weight: Any) -> Any:
+        if not isinstance(g, Tensor):  # all three at once
+            return self.device.kernels.batch_norm_gradient(
+                self.device.xp, g, x, weight, self.mean, self.var, self.eps
+            )
+        axes, along = (0, *range(2, x.ndim)), (-1,) + (1,) * (x.ndim - 2)
+        u = g if weight is None else g * reshape(weight, along)
+        x_hat: Any = Normalize(axes, self.eps)(x)
+        return NormalizeGradient(axes, self.eps)(u, x), (g * x_hat).sum(axes), g.sum(axes)
 
 
 class NormalizeGradient(Op):
@@ -94,10 +120,12 @@ def batch_norm(
 
     In training by the mean and biased variance of the batch, and the running values are changed in place:
     running = (1 - momentum) running + momentum batch, with the unbiased variance. Otherwise by the running
-    values. All but x have shape (C,). Raises ValueError for shapes that do not fit, for one value a channel
-    in training, and for missing running values otherwise.
+    values. All but x have shape (C,) and its dtype; float32 gives float32. Raises ValueError for shapes that do not
+    fit, for one value a channel in training, and for missing running values otherwise; TypeError for other
+    dtypes, RuntimeError for two devices.
     """
     who = "batch_norm"
+    check_tensors(who, x)
     if x.ndim < 2:
         raise ShapeError(who, f"expected an input (N, C, ...), got shape {x.shape}")
     c = x.shape[1]
@@ -119,16 +147,16 @@ def batch_norm(
         n = x.size // c if c else 0
         if n < 2:
             raise ShapeError(who, f"training needs more than one value a channel, got {n} (input {x.shape})")
-        op = Normalize((0, *range(2, x.ndim)), eps)
-        out: Tensor = op(x)
+        op = BatchNorm(eps)
+        out: Tensor = op(x, weight, bias)
         if running_mean is not None:
             _follow(running_mean, op.mean, momentum)
         if running_var is not None:
             _follow(running_var, op.var * (n / (n - 1)), momentum)
-    else:
-        if running_mean is None or running_var is None:
-            raise ShapeError(who, "without training it needs running_mean and running_var")
-        out = (x - reshape(running_mean, along)) / (reshape(running_var, along) + eps) ** 0.5
+        return out
+    if running_mean is None or running_var is None:
+        raise ShapeError(who, "without training it needs running_mean and running_var")
+    out = (x - reshape(running_mean, along)) / (reshape(running_var, along) + eps) ** 0.5
     return _stretched(out, weight, bias, along)
 
 
@@ -141,8 +169,10 @@ def layer_norm(
 ) -> Tensor:
     """Normalises over the last axes, whose lengths are `normalized_shape` (Ba et al., 2016).
 
-    weight and bias have the normalised shape. Raises ValueError for shapes that do not fit.
+    weight and bias have the normalised shape and the dtype of x; integers give float32. Raises ValueError for
+    shapes that do not fit, TypeError for float32 with float64.
     """
+    check_tensors("layer_norm", x)
     shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
     if not shape or x.shape[-len(shape) :] != shape or 0 in shape:
         raise ShapeError(
@@ -164,9 +194,11 @@ def group_norm(
 ) -> Tensor:
     """Normalises each group of neighbouring channels of x (N, C, ...) by itself (Wu and He, 2018).
 
-    weight and bias are (C,). Raises ValueError when C is not a multiple of num_groups.
+    weight and bias are (C,), of the dtype of x; integers give float32. Raises ValueError when C is not a multiple
+    of num_groups and for shapes that do not fit, TypeError for float32 with float64.
     """
     who = "group_norm"
+    check_tensors(who, x)
     if x.ndim < 2 or num_groups < 1 or x.shape[1] % num_groups or math.prod(x.shape[1:]) == 0:
         raise ShapeError(
             who, f"input {x.shape} (N, C, ...) can't be split into {num_groups} groups of channels"

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from tinydl.device import Array
 from tinydl.errors import ShapeError
-from tinydl.op import Op
+from tinydl.op import Op, check_tensors
 from tinydl.ops.conv import pair
 from tinydl.ops.shape import reshape
 from tinydl.tensor import Tensor
@@ -140,7 +140,7 @@ def max_pool2d(
     `stride` is the kernel size unless given. The border counts as -inf; integers give float32. With
     `ceil_mode` a last window may reach over the edge. With `return_indices` also the places, int64, flat in
     the H x W image. Raises ValueError for windows larger than the image and for a padding larger than half
-    the window.
+    the window, TypeError for sizes that are not integers.
     """
     out, op = _max_pool2d("max_pool2d", x, kernel_size, stride, padding, dilation, ceil_mode)
     return (out, Tensor(op.indices().reshape(out.shape), out.device)) if return_indices else out
@@ -154,7 +154,12 @@ def min_pool2d(
     dilation: int | Sequence[int] = 1,
     ceil_mode: bool = False,
 ) -> Tensor:
-    """The smallest element of each window: -max_pool2d(-x); the border counts as +inf."""
+    """The smallest element of each window: -max_pool2d(-x); the border counts as +inf.
+
+    Shapes and dtypes as in `max_pool2d`: integers give float32. Raises ValueError for windows larger than the
+    image and for a padding larger than half the window, TypeError for sizes that are not integers.
+    """
+    check_tensors("min_pool2d", x)
     negative = -x if x.dtype.kind in "fc" else -x.astype("float32")  # -x of unsigned integers would wrap
     out, _ = _max_pool2d("min_pool2d", negative, kernel_size, stride, padding, dilation, ceil_mode)
     return -out
@@ -171,7 +176,8 @@ def avg_pool2d(
     """The mean of each window of x (N, C, H, W) or (C, H, W).
 
     `stride` is the kernel size unless given. The border counts as zeros, or not at all without
-    `count_include_pad`; what `ceil_mode` reaches beyond it never counts. Raises ValueError as max_pool2d does.
+    `count_include_pad`; what `ceil_mode` reaches beyond it never counts. Integers give float32. Raises ValueError
+    and TypeError as `max_pool2d` does.
     """
     who = "avg_pool2d"
     kernel, steps, border, images, single = _options(who, x, kernel_size, stride, padding)
@@ -222,6 +228,7 @@ def _options(
     stride: int | Sequence[int] | None,
     padding: int | Sequence[int],
 ) -> tuple[Pair, Pair, Pair, Tensor, bool]:
+    check_tensors(who, x)
     kernel = pair(who, "kernel_size", kernel_size, 1)
     steps = kernel if stride is None else pair(who, "stride", stride, 1)
     border = pair(who, "padding", padding, 0)

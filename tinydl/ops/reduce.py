@@ -1,6 +1,8 @@
 """Reductions over axes: sums, means, extremes and products, with their derivatives.
 
 `axis` is an integer, a tuple of integers or None for all axes; `keepdims` keeps reduced axes with length 1.
+float32 gives float32 and float64 float64. All raise ValueError for an axis that is out of range or named twice,
+TypeError for what is no tensor.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from typing import Any
 
 from tinydl.device import Array
 from tinydl.errors import ShapeError
-from tinydl.op import Op
+from tinydl.op import Op, check_tensors
 from tinydl.operators import Axis
 from tinydl.ops.arithmetic import exp, sqrt, where
 from tinydl.ops.cast import astype
@@ -161,20 +163,24 @@ class CumSum(Op):
 
 
 def sum(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The sum over the axes."""
+    """The sum over the axes; integers are added up in int64. Raises ValueError for an axis out of range."""
     return Sum(axis, keepdims)(x)
 
 
 def mean(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The arithmetic mean over the axes; integers give float32. Raises ValueError for no elements."""
+    """The arithmetic mean over the axes; integers give float32.
+
+    Raises: ValueError for no elements and for an axis out of range.
+    """
     return Mean(axis, keepdims)(x)
 
 
 def var(x: Tensor, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Tensor:
     """The variance over the axes: the sum of (x - mean)^2 / (n - ddof).
 
-    Raises ValueError where n - ddof is not positive.
+    Integers give float32. Raises ValueError where n - ddof is not positive and for an axis out of range.
     """
+    check_tensors("var", x)
     n = 1
     for i in normalize_axes("var", axis, x.ndim):
         n *= x.shape[i]
@@ -185,34 +191,54 @@ def var(x: Tensor, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> 
 
 
 def std(x: Tensor, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Tensor:
-    """The standard deviation over the axes, the square root of `var`; where it is 0 the gradient is 0."""
+    """The standard deviation over the axes, the square root of `var`; where it is 0 the gradient is 0.
+
+    Integers give float32. Raises ValueError where n - ddof is not positive and for an axis out of range.
+    """
+    check_tensors("std", x)
     variance = var(x, axis, ddof, keepdims)
     constant = variance == 0
     return where(constant, 0.0, sqrt(where(constant, 1.0, variance)))
 
 
 def max(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The largest value over the axes; equal largest ones share the gradient evenly."""
+    """The largest value over the axes, in the dtype of x; equal largest ones share the gradient evenly.
+
+    Raises: ValueError for no elements and for an axis out of range.
+    """
     return Max(axis, keepdims)(x)
 
 
 def min(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The smallest value over the axes; equal smallest ones share the gradient evenly."""
+    """The smallest value over the axes, in the dtype of x; equal smallest ones share the gradient evenly.
+
+    Raises: ValueError for no elements and for an axis out of range.
+    """
     return Min(axis, keepdims)(x)
 
 
 def argmax(x: Tensor, axis: int | None = None, keepdims: bool = False) -> Tensor:
-    """The index of the first largest value along the axis, int64; of the flattened tensor for None."""
+    """The index of the first largest value along the axis, int64; of the flattened tensor for None.
+
+    Raises: ValueError for no elements and for an axis out of range, TypeError for several axes.
+    """
     return ArgMax(axis, keepdims, largest=True)(x)
 
 
 def argmin(x: Tensor, axis: int | None = None, keepdims: bool = False) -> Tensor:
-    """The index of the first smallest value along the axis, int64; of the flattened tensor for None."""
+    """The index of the first smallest value along the axis, int64; of the flattened tensor for None.
+
+    Raises: ValueError for no elements and for an axis out of range, TypeError for several axes.
+    """
     return ArgMax(axis, keepdims, largest=False)(x)
 
 
 def cumsum(x: Tensor, axis: int | None = None) -> Tensor:
-    """Running sums along the axis; of the flattened tensor for None."""
+    """Running sums along the axis, in the shape of x; of the flattened tensor for None.
+
+    Integers are added up in int64. Raises ValueError for an axis out of range.
+    """
+    check_tensors("cumsum", x)
     if axis is None:
         return CumSum(0)(reshape(x, -1))
     return CumSum(axis)(x)
@@ -221,8 +247,10 @@ def cumsum(x: Tensor, axis: int | None = None) -> Tensor:
 def prod(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The product over the axes; 1 over an empty axis.
 
-    The first half times the second, log2(n) times: every derivative is right where factors are 0, too.
+    The first half times the second, log2(n) times: every derivative is right where factors are 0, too. Integers
+    are multiplied in int64. Raises ValueError for an axis out of range.
     """
+    check_tensors("prod", x)
     axes = normalize_axes("prod", axis, x.ndim)
     if x.dtype.kind in "biu":
         x = astype(x, "uint64" if x.dtype.kind == "u" else "int64")  # as NumPy: small integers overflow soon
@@ -246,5 +274,8 @@ def prod(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 
 def logsumexp(x: Tensor, axis: Axis = -1, keepdims: bool = False) -> Tensor:
-    """log(sum(exp(x))) over the axes, without overflow. Raises ValueError for no elements."""
+    """log(sum(exp(x))) over the axes, without overflow; integers give float32.
+
+    Raises: ValueError for no elements and for an axis out of range.
+    """
     return LogSumExp(axis, keepdims)(x)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from tinydl.device import Array
 from tinydl.errors import DTypeError, ShapeError
-from tinydl.op import Op
+from tinydl.op import Op, check_tensors
 from tinydl.ops.conv import pair
 from tinydl.ops.index import AddAt
 from tinydl.ops.shape import reshape
@@ -57,10 +57,12 @@ def interpolate(
     """Images x (N, C, H, W) at another size, or at `scale_factor` times their size, rounded down.
 
     Mode "nearest" repeats pixels, "bilinear" mixes the four nearest; with `align_corners` the corner pixels of
-    both images coincide, without it the corners of the corner pixels do (as PyTorch). Raises ValueError for
-    other modes, and unless exactly one of size and scale_factor is given.
+    both images coincide, without it the corners of the corner pixels do (as PyTorch). float32 gives float32, and
+    so do integers. Raises ValueError for other shapes and modes, for a size below 1, and unless exactly one of
+    size and scale_factor is given; TypeError for a size that is not an integer.
     """
     who = "interpolate"
+    check_tensors(who, x)
     if x.ndim != 4 or 0 in x.shape[2:]:
         raise ShapeError(who, f"expected images (N, C, H, W) with pixels, got shape {x.shape}")
     if mode not in ("nearest", "bilinear"):
@@ -96,9 +98,12 @@ def interpolate(
 def adaptive_avg_pool2d(x: Tensor, output_size: int | Sequence[int | None] | None) -> Tensor:
     """The means over output_size windows of x (N, C, H, W) or (C, H, W) that cover it; None keeps a length.
 
-    Window i of m along an axis of length n goes from floor(i n / m) to ceil((i + 1) n / m), as PyTorch's.
+    Window i of m along an axis of length n goes from floor(i n / m) to ceil((i + 1) n / m), as PyTorch's. float32
+    gives float32, and so do integers. Raises ValueError for other shapes and sizes below 1, TypeError for sizes
+    that are not integers.
     """
     who = "adaptive_avg_pool2d"
+    check_tensors(who, x)
     if x.ndim not in (3, 4) or 0 in x.shape[-2:]:
         raise ShapeError(who, f"expected images (N, C, H, W) or (C, H, W) with pixels, got shape {x.shape}")
     wanted = (
@@ -124,18 +129,18 @@ def max_unpool2d(
     padding: int | Sequence[int] = 0,
     output_size: Sequence[int] | None = None,
 ) -> Tensor:
-    """Puts the maxima x (N, C, H, W) back to where max_pool2d found them, zeros elsewhere.
+    """Puts the maxima x (N, C, H, W) or (C, H, W) back to where max_pool2d found them, zeros elsewhere.
 
     `indices` come from `max_pool2d(..., return_indices=True)`. The result has the size that the windows cover,
     (H - 1) stride - 2 padding + kernel, or `output_size` (its last two numbers). Where windows overlapped and
-    chose the same element, the values are added. Raises ValueError for shapes or indices that do not fit.
+    chose the same element, the values are added (Zeiler and Fergus, 2014). The dtype is that of x. Raises
+    ValueError for shapes or indices that do not fit, TypeError for indices that are not integers.
     """
     who = "max_unpool2d"
+    check_tensors(who, x)
     kernel = pair(who, "kernel_size", kernel_size, 1)
     steps = kernel if stride is None else pair(who, "stride", stride, 1)
     border = pair(who, "padding", padding, 0)
-    if not isinstance(x, Tensor):
-        raise DTypeError(who, f"expected a tensor, got {type(x).__name__}; wrap it with td.tensor(...)")
     if not isinstance(indices, Tensor) or indices.dtype.kind not in "iu":
         got = indices.dtype if isinstance(indices, Tensor) else type(indices).__name__
         raise DTypeError(who, f"expected an integer tensor of indices, got {got}")

@@ -1,6 +1,6 @@
 """Operations that move elements about and change none: reshape, transpose, broadcast, join, pad.
 
-Their derivatives move the gradient back.
+Their derivatives move the gradient back. All keep the dtype, and raise TypeError for what is no tensor.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from tinydl.device import Array
-from tinydl.errors import DTypeError, ShapeError
-from tinydl.op import Op
+from tinydl.errors import ShapeError
+from tinydl.op import Op, check_tensors, listed
 from tinydl.operators import Axis
 from tinydl.ops.index import GetItem, getitem
 from tinydl.tensor import Tensor
@@ -149,17 +149,28 @@ class Pad(Op):
 
 
 def reshape(x: Tensor, *shape: int | tuple[int, ...]) -> Tensor:
-    """The elements of x, in C order, in another shape; one length may be -1. Shares memory where it can."""
+    """The elements of x, in C order, in another shape; one length may be -1. Shares memory where it can.
+
+    Raises: ValueError for a shape that holds another number of elements.
+    """
     return Reshape(_ints(shape))(x)
 
 
 def transpose(x: Tensor, *axes: int | tuple[int, ...]) -> Tensor:
-    """x with its axes in the given order; reversed when none is given. Shares memory."""
+    """x with its axes in the given order; reversed when none is given. Shares memory.
+
+    Raises: ValueError for an order that does not name every axis of the shape once.
+    """
+    check_tensors("transpose", x)
     return Transpose(_ints(axes) or tuple(reversed(range(x.ndim))))(x)
 
 
 def squeeze(x: Tensor, axis: Axis = None) -> Tensor:
-    """x without the named axes, which must have length 1; without all of length 1 for None."""
+    """x without the named axes of its shape, which must have length 1; without all of length 1 for None.
+
+    Raises: ValueError for an axis of another length or out of range.
+    """
+    check_tensors("squeeze", x)
     if axis is None:
         axes = tuple(i for i, n in enumerate(x.shape) if n == 1)
     else:
@@ -170,13 +181,18 @@ def squeeze(x: Tensor, axis: Axis = None) -> Tensor:
 
 
 def unsqueeze(x: Tensor, axis: int) -> Tensor:
-    """x with a new axis of length 1 at place `axis` of the result."""
+    """x with a new axis of length 1 at place `axis` of the result's shape. Raises ValueError for one out of range."""
+    check_tensors("unsqueeze", x)
     (axis,) = normalize_axes("unsqueeze", axis, x.ndim + 1)
     return reshape(x, (*x.shape[:axis], 1, *x.shape[axis:]))
 
 
 def flatten(x: Tensor, start_axis: int = 0) -> Tensor:
-    """x with all axes from `start_axis` on made one."""
+    """x with all axes from `start_axis` on made one; a 0-d tensor becomes (1,).
+
+    Raises: ValueError for an axis out of range.
+    """
+    check_tensors("flatten", x)
     if x.ndim == 0:
         return reshape(x, 1)
     (start,) = normalize_axes("flatten", start_axis, x.ndim)
@@ -184,29 +200,36 @@ def flatten(x: Tensor, start_axis: int = 0) -> Tensor:
 
 
 def broadcast_to(x: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """x repeated to `shape` by NumPy's broadcasting rule, without a copy."""
+    """x repeated to `shape` by NumPy's broadcasting rule, without a copy. Raises ValueError where it does not fit."""
     return BroadcastTo(tuple(shape))(x)
 
 
 def flip(x: Tensor, axis: int) -> Tensor:
-    """x in reverse order along the axis."""
+    """x in reverse order along the axis, in the same shape. Raises ValueError for an axis out of range."""
+    check_tensors("flip", x)
     (axis,) = normalize_axes("flip", axis, x.ndim)
     return getitem(x, (*(slice(None),) * axis, slice(None, None, -1)))
 
 
 def cat(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
-    """The tensors one after the other along an existing axis; their other lengths must agree."""
+    """The tensors one after the other along an existing axis; their other lengths must agree.
+
+    Integers beside floats become floats. Raises ValueError for no tensors and for shapes that do not fit,
+    TypeError for float32 with float64, RuntimeError for two devices.
+    """
+    tensors = listed("cat", tensors)
     if len(tensors) == 0:
         raise ShapeError("cat", "expected one tensor or more, got none")
-    if strange := [type(x).__name__ for x in tensors if not hasattr(x, "ndim")]:
-        raise DTypeError("cat", f"expected tensors, got {strange[0]}")
     return Cat(axis)(*tensors)
 
 
 def stack(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
-    """The tensors, all of one shape, side by side along a new axis."""
-    if strange := [type(x).__name__ for x in tensors if not hasattr(x, "ndim")]:
-        raise DTypeError("stack", f"expected tensors, got {strange[0]}")
+    """The tensors, all of one shape, side by side along a new axis.
+
+    Integers beside floats become floats. Raises ValueError for no tensors and for shapes that differ, TypeError
+    for float32 with float64, RuntimeError for two devices.
+    """
+    tensors = listed("stack", tensors)
     if len({x.shape for x in tensors}) != 1:
         raise ShapeError("stack", f"expected tensors of one shape, got {[x.shape for x in tensors]}")
     (axis,) = normalize_axes("stack", axis, tensors[0].ndim + 1)
@@ -214,7 +237,12 @@ def stack(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
 
 
 def split(x: Tensor, sections_or_indices: int | Sequence[int], axis: int = 0) -> list[Tensor]:
-    """x cut along the axis: into that many equal parts, or before each of the indices (as `numpy.split`)."""
+    """x cut along the axis: into that many equal parts, or before each of the indices (as `numpy.split`).
+
+    The parts keep the dtype and share memory with x. Raises ValueError for a length that has no such equal parts
+    and for an axis out of range.
+    """
+    check_tensors("split", x)
     (axis,) = normalize_axes("split", axis, x.ndim)
     n = x.shape[axis]
     if isinstance(sections_or_indices, int):
@@ -235,8 +263,10 @@ def pad(
     """x with a border: (before, after) for each axis, or one width for all sides.
 
     Mode "constant" fills it with `value`, "edge" repeats the outermost elements, "reflect" mirrors x without
-    repeating the outermost. Raises ValueError for negative widths and for a border that the mode can't fill.
+    repeating the outermost. The dtype is kept: `value` becomes one of it. Raises ValueError for negative widths,
+    another number of pairs than axes, another mode, and a border that the mode can't fill.
     """
+    check_tensors("pad", x)
     widths = [(pairs, pairs)] * x.ndim if isinstance(pairs, int) else [(int(a), int(b)) for a, b in pairs]
     if len(widths) != x.ndim or min((w for pair in widths for w in pair), default=0) < 0:
         raise ShapeError("pad", f"expected {x.ndim} pairs of widths of 0 or more, got {pairs}")

@@ -1,4 +1,8 @@
-"""Optimisers and learning-rate schedules. Update rules equal PyTorch's."""
+"""Optimisers and learning-rate schedules. Update rules equal PyTorch's.
+
+Buffers and updates have the shape, dtype and device of their parameter: float32 stays float32. Every optimiser
+raises, when made, what `Optimizer` raises, and ValueError for settings of its own that are out of range.
+"""
 
 from tinydl.optim.adaptive import Adagrad, Adam, AdamW, RMSprop
 from tinydl.optim.clip import clip_grad_norm_

@@ -17,9 +17,13 @@ class Adam(Optimizer):
     g = grad + weight_decay p
     m = b1 m + (1 - b1) g;    v = b2 v + (1 - b2) g^2
     p = p - lr  m / (1 - b1^t)  /  (sqrt(v / (1 - b2^t)) + eps)
+
+    m and v have the shape and dtype of p. Raises ValueError for betas outside [0, 1) and a negative eps, beside
+    what `Optimizer` raises.
     """
 
     buffer_names = ("mean", "square")
+    elementwise = True
     hyperparameters = ("lr", "betas", "eps", "weight_decay")
     decoupled: ClassVar[bool] = False  # whether weight decay is kept out of m and v
 
@@ -56,7 +60,10 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam with decoupled weight decay: p = p - lr weight_decay p first (Loshchilov and Hutter, 2019)."""
+    """Adam with decoupled weight decay: p = p - lr weight_decay p first (Loshchilov and Hutter, 2019).
+
+    Shapes and dtypes as in `Adam`. Raises ValueError for betas outside [0, 1) and a negative eps, too.
+    """
 
     decoupled = True
 
@@ -76,9 +83,13 @@ class RMSprop(Optimizer):
 
     g = grad + weight_decay p;    v = alpha v + (1 - alpha) g^2
     u = g / (sqrt(v) + eps);      p = p - lr u,   or with momentum  b = momentum b + u,  p = p - lr b
+
+    v and b have the shape and dtype of p. Raises ValueError for a negative alpha, eps or momentum, beside what
+    `Optimizer` raises.
     """
 
     buffer_names = ("square", "velocity")
+    elementwise = True
     hyperparameters = ("lr", "alpha", "eps", "momentum", "weight_decay")
 
     def __init__(
@@ -113,9 +124,12 @@ class Adagrad(Optimizer):
     """Adagrad (Duchi et al., 2011), PyTorch's rule; t counts the steps of a parameter from 1.
 
     g = grad + weight_decay p;    v = v + g^2;    p = p - lr / (1 + (t - 1) lr_decay)  g / (sqrt(v) + eps)
+
+    v has the shape and dtype of p. Raises ValueError for a negative lr_decay or eps, beside what `Optimizer` raises.
     """
 
     buffer_names = ("square",)
+    elementwise = True
     hyperparameters = ("lr", "lr_decay", "eps", "weight_decay")
 
     def __init__(

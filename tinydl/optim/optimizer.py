@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,15 +16,19 @@ class Optimizer:
     """Changes parameters along their gradients, one `step()` at a time.
 
     A subclass names its buffers, arrays of the shape of each parameter that start as zeros, and writes
-    `update(data, grad, step, **buffers)`, which changes `data` and the buffers in place. `lr` is the learning
-    rate; it may be set between steps. `steps` counts the calls of `step()`; `taken` counts, for each parameter,
-    those at which it had a gradient.
+    `update(data, grad, step, **buffers)`, which changes `data` and the buffers in place: plain arrays of one
+    shape, in the parameter's dtype. `lr` is the learning rate; it may be set between steps. `steps` counts the calls
+    of `step()`; `taken` counts, for each parameter, those at which it had a gradient.
 
-    Raises: ValueError for no parameters, TypeError for what is not a leaf tensor that requires gradients.
+    Raises: ValueError for no parameters, one listed twice, or a negative lr or weight_decay; TypeError for what
+    is not a leaf tensor that requires gradients.
     """
 
     buffer_names: ClassVar[tuple[str, ...]] = ()
     hyperparameters: ClassVar[tuple[str, ...]] = ("lr", "weight_decay")
+    elementwise: ClassVar[bool] = (
+        False  # each element is updated by itself, so `update` may get them in blocks
+    )
 
     def __init__(self, params: Iterable[Tensor], lr: float, weight_decay: float = 0.0) -> None:
         self.params = [params] if isinstance(params, Tensor) else list(params)
@@ -49,7 +54,10 @@ class Optimizer:
         ]
 
     def update(self, data: Array, grad: Array, step: int, **buffers: Array) -> None:
-        """One step for one parameter, its step number `step` (from 1), in place."""
+        """One step for one parameter, its step number `step` (from 1), in place: arrays of one shape and dtype.
+
+        The base raises NotImplementedError.
+        """
         raise NotImplementedError
 
     def step(self) -> None:
@@ -68,15 +76,26 @@ class Optimizer:
             if p._grad is not None:
                 p.touch()
                 self.taken[i] += 1
-                self.update(p._data, p._grad._data, self.taken[i], **buffers)
+                update = partial(self._update, self.taken[i])
+                arrays = p._data, p._grad._data, *buffers.values()
+                if self.elementwise:
+                    p.device.kernels.elementwise(p.device.xp, update, *arrays)
+                else:
+                    update(*arrays)
+
+    def _update(self, step: int, data: Array, grad: Array, *buffers: Array) -> None:
+        self.update(data, grad, step, **dict(zip(self.buffer_names, buffers, strict=True)))
 
     def zero_grad(self) -> None:
-        """Forgets the gradients of all parameters."""
+        """Forgets the gradients of all parameters: each `grad` is None then. Never raises."""
         for p in self.params:
             p._grad = None
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything to go on from: step counts, hyperparameters, and the buffers as NumPy arrays."""
+        """Everything to go on from: step counts, hyperparameters, and copies of the buffers as NumPy arrays.
+
+        These have the shape and dtype of their parameter, under "0.velocity" and the like. Never raises.
+        """
         return {
             "steps": self.steps,
             "taken": list(self.taken),

@@ -1,4 +1,7 @@
-"""Learning-rate schedules: they set `optimizer.lr` as PyTorch's schedulers of the same names do."""
+"""Learning-rate schedules: they set `optimizer.lr` as PyTorch's schedulers of the same names do.
+
+Rates are Python floats, whatever the dtype of the parameters.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,8 @@ from tinydl.optim.optimizer import Optimizer
 class Schedule:
     """A rule for the learning rate, by the number of steps so far.
 
-    `every` says when the Trainer calls `step()`: after each "batch" or each "epoch".
+    `every` says when the Trainer calls `step()`: after each "batch" or each "epoch". A subclass writes `rate()`;
+    the base's raises NotImplementedError.
     """
 
     every = "epoch"
@@ -24,16 +28,16 @@ class Schedule:
         self.count = 0
 
     def rate(self) -> float:
-        """The learning rate after `count` steps."""
+        """The learning rate after `count` steps, a float. The base raises NotImplementedError."""
         raise NotImplementedError
 
     def step(self) -> None:
-        """Goes one step on."""
+        """Goes one step on and sets `optimizer.lr`; raises what `rate()` raises."""
         self.count += 1
         self.optimizer.lr = self.rate()
 
     def state_dict(self) -> dict[str, Any]:
-        """The numbers to go on from."""
+        """The numbers to go on from, by name. Never raises."""
         return {name: getattr(self, name) for name in self.saved}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -47,7 +51,7 @@ class Schedule:
 
 
 class StepLR(Schedule):
-    """lr = base gamma^floor(epoch / step_size)."""
+    """lr = base gamma^floor(epoch / step_size). Raises ValueError for a step_size below 1."""
 
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1) -> None:
         if step_size < 1:
@@ -60,7 +64,10 @@ class StepLR(Schedule):
 
 
 class CosineAnnealingLR(Schedule):
-    """lr = eta_min + (base - eta_min) (1 + cos(pi epoch / T_max)) / 2 (Loshchilov and Hutter, 2017)."""
+    """lr = eta_min + (base - eta_min) (1 + cos(pi epoch / T_max)) / 2 (Loshchilov and Hutter, 2017).
+
+    Raises: ValueError for a T_max below 1.
+    """
 
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0) -> None:
         if T_max < 1:
@@ -77,7 +84,7 @@ class OneCycleLR(Schedule):
     """Up from max_lr / div_factor to max_lr, then down to a tiny rate, along cosines (Smith and Topin, 2018).
 
     The first `pct_start` of `total_steps` batches goes up; the last rate is max_lr / div_factor /
-    final_div_factor. Raises ValueError for a step beyond the last.
+    final_div_factor. Raises ValueError for no steps, a `pct_start` outside [0, 1], and a step beyond the last.
     """
 
     every = "batch"
@@ -116,6 +123,7 @@ class ReduceLROnPlateau(Schedule):
     """lr times `factor` when the watched value has not become smaller for more than `patience` epochs.
 
     Smaller means below the best by the relative `threshold`. A change of the rate by `eps` or less is not made.
+    Raises ValueError for a factor outside (0, 1) and a negative patience.
     """
 
     saved = ("base_lr", "count", "best", "waited")
@@ -140,7 +148,7 @@ class ReduceLROnPlateau(Schedule):
         self.waited = 0
 
     def step(self, value: float | None = None) -> None:
-        """Goes one epoch on, with the value of this epoch."""
+        """Goes one epoch on, with the value of this epoch, a number; raises TypeError without one."""
         if value is None:
             raise TypeError("ReduceLROnPlateau.step: expected the value that is watched")
         self.count += 1

@@ -14,9 +14,13 @@ class SGD(Optimizer):
 
     g = grad + weight_decay p;    v = momentum v + g;    p = p - lr v
     With `nesterov`:  p = p - lr (g + momentum v).  Without momentum v is g.
+
+    v has the shape and dtype of p. Raises ValueError for a negative momentum, or none with `nesterov`, beside what
+    `Optimizer` raises.
     """
 
     buffer_names = ("velocity",)
+    elementwise = True
     hyperparameters = ("lr", "momentum", "nesterov", "weight_decay")
 
     def __init__(

@@ -11,6 +11,7 @@
     style.py      what all share; tiles.py: many small pictures as one
 
 Every function returns a `matplotlib.figure.Figure`, and saves it as a PNG when it is given a `path`.
+A path that ends otherwise raises ValueError. Tensors of any device and whatever NumPy takes for an array are drawn.
 """
 
 from __future__ import annotations

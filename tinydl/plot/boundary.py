@@ -35,7 +35,7 @@ def boundaries(
 
     A step is a subtitle and a function from points (M, 2), float32, to M values between 0 and 1: the answer, or
     the probability of class 1. The line where it is 1/2 is drawn; points on the wrong side of it are crossed.
-    Raises ValueError for no steps, other shapes and other values.
+    Raises ValueError for no steps, other shapes and other values, TypeError for y that are not integers.
     """
     who = "boundaries"
     points = style.host(x).astype(np.float32)

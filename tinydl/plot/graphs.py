@@ -44,7 +44,7 @@ def graph(
     that uses a value twice has two arrows.
 
     Raises: RuntimeError for a tensor that has no graph, or whose graph was freed by a backward pass;
-    ValueError for one of more than 200 boxes.
+    ValueError for one of more than 200 boxes; TypeError for what is no tensor.
     """
     drawn = _collect(tensor, {id(leaf): name for name, leaf in (names or {}).items()})
     widths = [0.3 + max(0.085 * len(name), 0.07 * len(shape)) for name, shape in drawn.labels]

@@ -32,7 +32,8 @@ def images(
     `titles` are written above them, one for each. All share one scale: bytes from 0 to 255, floats from 0 to
     1, or from the least to the greatest value where they leave that range.
 
-    Raises: ValueError for other shapes, no images at all, as many titles as do not fit, or `columns` below 1.
+    Raises: ValueError for other shapes, no images at all, as many titles as do not fit, or `columns` below 1;
+    TypeError for what are no numbers.
     """
     pictures = as_pictures("images", images)
     n, h, w = pictures.shape[:3]
@@ -73,7 +74,7 @@ def mistakes(
     true class green, the wrong answer red. `probabilities` (N, C) are what softmax makes of the scores.
 
     Raises: ValueError for shapes that do not fit, probabilities that are none, labels that are no class, or a
-    `count` below 1.
+    `count` below 1; TypeError for labels that are not integers.
     """
     pictures = as_pictures("mistakes", images)
     shares = style.host(probabilities).astype(np.float64)

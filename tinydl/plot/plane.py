@@ -29,7 +29,8 @@ def latent(
     """Draws points (N, 2), such as the codes of an autoencoder, coloured by their class.
 
     Each class's name stands at the median of its points. Raises ValueError for other shapes, no points,
-    points that are not finite, or more classes than can be told apart (70).
+    points that are not finite, or more classes than can be told apart (70); TypeError for labels that are not
+    integers.
     """
     xy = style.host(points).astype(np.float64)
     if xy.ndim != 2 or xy.shape[1] != 2 or len(xy) == 0:

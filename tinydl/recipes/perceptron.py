@@ -28,7 +28,11 @@ def run(options: Options) -> dict[str, Any]:
     start = time.perf_counter()
     metrics: dict[str, Any] = {}
     history = History()
-    for table in (apples_oranges.load(generator=options.seed), or_gate.load(), xor.load()):
+    for title, table in (
+        ("A perceptron: apples and oranges", apples_oranges.load(generator=options.seed)),
+        ("A perceptron: OR", or_gate.load()),
+        ("A perceptron: XOR", xor.load()),
+    ):
         corrections, steps = learn(table, options.epochs)
         for i, wrong in enumerate(corrections):
             if i == len(history.rows):
@@ -50,7 +54,7 @@ def run(options: Options) -> dict[str, Any]:
             table.classes,
             table.features,
             options.out / f"{table.name}.png",
-            f"A perceptron and {table.name.replace('_', ' ')}",
+            title,
         )
     history.to_csv(options.out / "history.csv")
     return metrics | {"seconds": round(time.perf_counter() - start, 2)}

@@ -15,8 +15,11 @@ from typing import Any
 import numpy as np
 
 from tinydl.kernels import cpu
+from tinydl.kernels.reference import elementwise
 from tinydl.strict.array import StrictArray
 from tinydl.strict.call import run
+
+__all__ = ["elementwise"]
 
 
 def _behind_the_wall(name: str) -> Callable[..., Any]:
@@ -28,6 +31,7 @@ def _behind_the_wall(name: str) -> Callable[..., Any]:
     return compute
 
 
+matmul = _behind_the_wall("matmul")
 conv2d = _behind_the_wall("conv2d")
 conv2d_input_gradient = _behind_the_wall("conv2d_input_gradient")
 conv2d_weight_gradient = _behind_the_wall("conv2d_weight_gradient")
@@ -36,3 +40,5 @@ sum_pool2d_gradient = _behind_the_wall("sum_pool2d_gradient")
 max_pool2d = _behind_the_wall("max_pool2d")
 max_pool2d_gradient = _behind_the_wall("max_pool2d_gradient")
 max_pool2d_chosen = _behind_the_wall("max_pool2d_chosen")
+batch_norm = _behind_the_wall("batch_norm")
+batch_norm_gradient = _behind_the_wall("batch_norm_gradient")

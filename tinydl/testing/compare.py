@@ -75,7 +75,8 @@ def _check_strict(fn: Callable[..., Any], inputs: Sequence[Tensor]) -> None:
 def memory_order(x: Tensor | Any) -> tuple[int, ...]:
     """The axes that are longer than 1, from the one with the longest stride to the one with the shortest.
 
-    (0, 1, 2, 3) is C order; images N, C, H, W that lie in memory as H, C, W, N have (2, 1, 3, 0).
+    (0, 1, 2, 3) is C order; images N, C, H, W that lie in memory as H, C, W, N have (2, 1, 3, 0). Takes tensors and
+    arrays of any shape and dtype; raises AttributeError for anything else.
     """
     array = x._data if isinstance(x, Tensor) else x
     axes = [i for i, n in enumerate(array.shape) if n > 1]

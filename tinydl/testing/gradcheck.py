@@ -86,7 +86,8 @@ def gradgradcheck(
     """Checks second derivatives: gradcheck of (inputs, cotangents) -> the gradients of `fn` under `create_graph`.
 
     Also checked: with and without `create_graph` the gradients are the same. In an error, "output 0" is the
-    gradient of the first input that requires one. Arguments and errors as for `gradcheck`.
+    gradient of the first input that requires one. Arguments as for `gradcheck`. Raises GradientError, TypeError for
+    what is not float64 and ValueError when no input requires a gradient, as there.
     """
     values = _several(inputs)
     options = Options(atol, rtol, None if full else directions, _fork(generator), _list(notes))

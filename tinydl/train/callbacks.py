@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Callback:
-    """Told by the Trainer what happens; the base does nothing.
+    """Told by the Trainer what happens; the base does nothing and raises nothing.
 
     What has to survive an interruption is in `state_dict()`: numbers and texts, and NumPy arrays.
     """
@@ -43,7 +43,8 @@ class EarlyStopping(Callback):
     """Stops when `monitor` has not improved for `patience` epochs (Prechelt, 1998).
 
     Values whose name ends in "loss" improve downwards, all others upwards. With `restore_best` the model gets
-    the parameters of its best epoch back. `best` and `best_epoch` tell which.
+    the parameters of its best epoch back. `best` and `best_epoch` tell which. Raises ValueError for a negative
+    patience, and KeyError in training for a `monitor` that was not measured.
     """
 
     def __init__(
@@ -96,7 +97,8 @@ class EarlyStopping(Callback):
 class Checkpoint(Callback):
     """Writes everything that training needs to go on into one file, after every `every` epochs and at the end.
 
-    List it after the callbacks whose state it should hold. Resume with `fit(..., resume=path)`.
+    List it after the callbacks whose state it should hold. Resume with `fit(..., resume=path)`. Raises ValueError
+    for an `every` below 1, and OSError in training when the file can't be written.
     """
 
     def __init__(self, path: str | os.PathLike[str], every: int = 1) -> None:

@@ -26,7 +26,7 @@ Arrays: TypeAlias = dict[str, np.ndarray[Any, Any]]
 
 
 def save_checkpoint(path: str | os.PathLike[str], trainer: Trainer) -> None:
-    """Writes the state of a trainer into one file, atomically."""
+    """Writes the state of a trainer into one file, atomically. Raises OSError when it can't be written."""
     arrays, facts = _state(trainer)
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     save(arrays, path, {"tinydl_checkpoint": FORMAT, "facts": json.dumps(facts)})
@@ -41,11 +41,11 @@ def load_checkpoint(path: str | os.PathLike[str], trainer: Trainer) -> None:
     """
     arrays, facts = read_checkpoint(path)
     name = os.fspath(path)
-    if (trainer.schedule is None) != (facts["schedule"] is None):
-        raise FileError(f"{name}: trained {'with' if facts['schedule'] else 'without'} a schedule")
     before = _state(trainer)
-    _set_model(name, trainer.model, arrays)
+    _set_model(name, trainer.model, arrays)  # first of all: another network differs in the rest as well
     try:
+        if (trainer.schedule is None) != (facts["schedule"] is None):
+            raise ValueError(f"trained {'with' if facts['schedule'] else 'without'} a schedule")
         _set_rest(trainer, arrays, facts)
         if not _alike(before[1], _state(trainer)[1]):
             raise TypeError("text where numbers belong")

@@ -18,14 +18,15 @@ if TYPE_CHECKING:
 class History(Mapping[str, list[float | None]]):
     """What training measured: a mapping from names ("loss", "validation_accuracy", ...) to a value per epoch.
 
-    A name that an epoch did not measure has None there. `rows` holds the same epoch by epoch.
+    A name that an epoch did not measure has None there, else a float. `rows` holds the same epoch by epoch. Raises
+    KeyError for a name that no epoch has.
     """
 
     def __init__(self, rows: list[dict[str, float]] | None = None) -> None:
         self.rows: list[dict[str, float]] = list(rows or [])
 
     def append(self, row: dict[str, float]) -> None:
-        """Adds the numbers of one epoch."""
+        """Adds the numbers of one epoch. Never raises."""
         self.rows.append(row)
 
     def names(self) -> list[str]:
@@ -47,7 +48,7 @@ class History(Mapping[str, list[float | None]]):
         return f"History({len(self.rows)} epochs of {', '.join(self.names())})"
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
-        """Writes one line per epoch under a line of names."""
+        """Writes one line per epoch under a line of names. Raises OSError when the file can't be written."""
         text = io.StringIO()
         writer = csv.DictWriter(text, self.names(), lineterminator="\n")
         writer.writeheader()
@@ -55,5 +56,5 @@ class History(Mapping[str, list[float | None]]):
         write_atomically(path, text.getvalue().encode())
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
-        """The curves as a picture, saved as PNG when `path` is given."""
+        """The curves as a picture, saved as PNG when `path` is given. Raises ValueError before the first epoch."""
         return curves(self, path=path)

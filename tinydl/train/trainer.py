@@ -30,7 +30,8 @@ class Trainer:
 
     `loss(prediction, target)` gives a tensor with one element. `metrics` maps names to functions of the same
     arguments (or lists functions, which go by their own names); they are averaged over the rows. `schedule`
-    sets the learning rate. `callbacks` are told of every epoch. `progress` shows a bar.
+    sets the learning rate. `callbacks` are told of every epoch. `progress` shows a bar. Batches are pairs (x, y) of
+    tensors whose shapes and dtypes the model and the loss take: what these raise, `fit` raises.
     """
 
     def __init__(
@@ -67,8 +68,9 @@ class Trainer:
         """Trains for `epochs` more epochs and returns the history of all.
 
         With `resume`, the path of a checkpoint, the call that wrote it goes on where it stopped: with the same
-        arguments the result is the same to the bit as that of a call that never stopped. Raises ValueError
-        for no batches and for a checkpoint that does not fit, FloatingPointError for a loss that is not finite.
+        arguments the result is the same to the bit as that of a call that never stopped. Raises ValueError for no
+        batches, FloatingPointError for a loss that is not finite, RuntimeError for one of several elements; for a
+        checkpoint FileNotFoundError, and ValueError or KeyError when it does not fit.
         """
         if len(train) == 0:
             raise ValueError("Trainer.fit: the training loader has no batches")
@@ -92,7 +94,10 @@ class Trainer:
         return self.history
 
     def evaluate(self, data: DataLoader) -> dict[str, float]:
-        """Loss and metrics over all batches, the model in evaluation mode; nothing is recorded."""
+        """Loss and metrics over all batches, as floats, the model in evaluation mode; nothing is recorded.
+
+        No batches give no numbers. Raises what the model, the loss and the metrics raise.
+        """
         averages = _Averages()
         was_training = self.model.training
         self.model.eval()
@@ -104,7 +109,10 @@ class Trainer:
         return averages.values()
 
     def predict(self, inputs: Tensor, batch_size: int = 256) -> Tensor:
-        """The model's outputs for all rows of `inputs`, in evaluation mode; nothing is recorded."""
+        """The model's outputs (N, ...) for all rows of `inputs` (N, ...), in evaluation mode; nothing is recorded.
+
+        Raises: ValueError for no rows and for a batch_size of 0; what the model raises.
+        """
         was_training = self.model.training
         self.model.eval()
         with no_grad():

@@ -1,0 +1,45 @@
+"""What tests of kernels share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeAlias
+
+import pytest
+
+from tinydl.kernels import threads
+
+Calls: TypeAlias = list[tuple[str, tuple[Any, ...]]]
+
+
+@pytest.fixture
+def record(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Calls]:
+    """record(module, *names) gives a list that every call of these functions joins, with its arguments."""
+
+    def record(module: Any, *names: str) -> Calls:
+        calls: Calls = []
+
+        def recorded(name: str, original: Any) -> Any:
+            def call(*arguments: Any, **options: Any) -> Any:
+                calls.append((name, arguments))
+                return original(*arguments, **options)
+
+            return call
+
+        for name in names:
+            monkeypatch.setattr(module, name, recorded(name, getattr(module, name)))
+        return calls
+
+    return record
+
+
+@pytest.fixture(scope="module")  # Hypothesis refuses fixtures made for one test
+def helpers() -> Iterator[int]:
+    """Three helpers on any machine, and no kernel is too small for them: the number of threads that compute."""
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(3) as executor:
+        state = threads._State()
+        state.helpers, state.executor = 3, executor
+        patch.setattr(threads, "_state", state)
+        patch.setattr(threads, "WORTHWHILE", 0.0)
+        yield 4

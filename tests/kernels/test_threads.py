@@ -1,0 +1,317 @@
+"""Helpers on the other cores: the order of results, errors, other threads, forks; and how many threads BLAS has."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tinydl.kernels import threads
+
+LONG = 60.0  # seconds; whoever waits so long waits for ever
+
+
+def seen_by(number: int) -> tuple[Any, set[str]]:
+    """A function that gives its block back once `number` threads have come to it, and the names of these."""
+    barrier, names = threading.Barrier(number, timeout=LONG), set()
+
+    def compute(block: int) -> int:
+        name = threading.current_thread().name
+        if name not in names:
+            names.add(name)
+            barrier.wait()
+        return block
+
+    return compute, names
+
+
+def script(text: str) -> str:
+    """What a Python script prints, in a process of its own that is ended if it does not end."""
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(text)],
+        capture_output=True,
+        text=True,
+        timeout=LONG,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+# ---- each
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4, 5, 7, 100])
+def test_results_come_in_the_order_of_the_blocks_from_all_threads(number: int, helpers: int) -> None:
+    compute, names = seen_by(min(number, helpers))
+    assert threads.each(range(number), compute, 1.0) == list(range(number))
+    assert len(names) == min(number, helpers)
+
+
+def test_no_blocks_are_no_results(helpers: int) -> None:
+    assert threads.each([], lambda block: block, 1.0) == []
+
+
+@pytest.mark.parametrize(("work", "several"), [(0.99e9, False), (1e9, True)])
+def test_little_work_is_done_alone(
+    work: float, several: bool, helpers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threads, "WORTHWHILE", 1e9)
+    compute, names = seen_by(helpers if several else 1)
+    assert threads.each(range(8), compute, work) == list(range(8))
+    assert len(names) == (helpers if several else 1)
+
+
+@pytest.mark.parametrize("wrong", [{0}, {7}, {3}, {0, 7}])
+def test_an_error_arrives_from_whichever_thread_and_the_next_call_works(
+    wrong: set[int], helpers: int
+) -> None:
+    def compute(block: int) -> int:
+        if block in wrong:
+            raise ValueError(f"block {block}")
+        return block
+
+    for _ in range(3):
+        with pytest.raises(ValueError, match=r"block [037]"):
+            threads.each(range(8), compute, 1.0)
+    good, names = seen_by(helpers)
+    assert threads.each(range(8), good, 1.0) == list(range(8))
+    assert len(names) == helpers
+
+
+@pytest.mark.parametrize("wrong", [0, 1, 2, 3])
+def test_after_an_error_nobody_computes_any_more(wrong: int, helpers: int) -> None:
+    """The memory that the others write to may be freed then."""
+    failed, done = threading.Event(), []
+
+    def compute(block: int) -> None:
+        if block == wrong:
+            failed.set()
+            raise ValueError
+        assert failed.wait(LONG)
+        time.sleep(0.05)
+        done.append(block)
+
+    with pytest.raises(ValueError, match="^$"):
+        threads.each(range(helpers), compute, 1.0)
+    assert sorted([*done, wrong]) == list(range(helpers))
+
+
+def test_the_callers_way_with_floating_point_errors_holds_for_helpers(helpers: int) -> None:
+    meet, _ = seen_by(helpers)
+
+    def compute(block: int) -> float:
+        meet(block)
+        return float((np.ones(1) / np.zeros(1))[0])
+
+    with np.errstate(divide="ignore"):
+        assert threads.each(range(4), compute, 1.0) == [np.inf] * 4
+    for wrong in range(4):
+        with np.errstate(divide="raise"), pytest.raises(FloatingPointError):
+            threads.each(range(4), lambda block, w=wrong: compute(0) if block == w else 0.0, 1.0)
+
+
+def test_a_kernel_inside_a_block_does_without_helpers(helpers: int) -> None:
+    meet, _ = seen_by(helpers)
+
+    def compute(block: int) -> list[tuple[int, str]]:
+        meet(block)
+        mine = threading.current_thread().name
+        inner = threads.each(range(4), lambda i: (10 * block + i, threading.current_thread().name), 1.0)
+        assert {name for _, name in inner} == {mine}
+        return [number for number, _ in inner]
+
+    assert threads.each(range(4), compute, 1.0) == [[10 * i + j for j in range(4)] for i in range(4)]
+
+
+def test_of_two_users_one_has_the_helpers_and_neither_waits(helpers: int) -> None:
+    """The second begins and ends while the first computes."""
+    meet, _ = seen_by(helpers)
+    started, ended = threading.Event(), threading.Event()
+
+    def slow(block: int) -> int:
+        meet(block)
+        started.set()
+        assert ended.wait(LONG)
+        return block
+
+    with ThreadPoolExecutor(1) as user:
+        first = user.submit(threads.each, range(8), slow, 1.0)
+        assert started.wait(LONG)
+        compute, names = seen_by(1)
+        assert threads.each(range(8), compute, 1.0) == list(range(8))
+        assert names == {threading.current_thread().name}
+        ended.set()
+        assert first.result(LONG) == list(range(8))
+    compute, names = seen_by(helpers)
+    assert threads.each(range(8), compute, 1.0) == list(range(8))  # they are free again
+    assert len(names) == helpers
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.parametrize("when", ["between kernels", "while another thread computes"])
+def test_a_forked_child_has_helpers_of_its_own(when: str) -> None:
+    """Its parent's threads are not there, but locks that they held would be."""
+    out = script(
+        f"""
+        import os, threading, time
+        from concurrent.futures import ThreadPoolExecutor
+        from tinydl.kernels import threads
+
+        threads._state.helpers = 1
+        threads._state.executor = ThreadPoolExecutor(1)
+        threads.each([1, 2], lambda block: block, 1e12)  # now there is a helper
+        end = threading.Event()
+        if {when != "between kernels"}:
+            started = threading.Barrier(3)
+            def wait(block):
+                started.wait()
+                end.wait()
+            other = threading.Thread(target=threads.each, args=([1, 2], wait, 1e12))
+            other.start()
+            started.wait()
+        child = os.fork()
+        if child == 0:
+            meet = threading.Barrier(min(2, threads._state.helpers + 1))
+            def compute(block):
+                meet.wait()
+                return block + 1
+            os._exit(threads.each([1, 2], compute, 1e12) != [2, 3])
+        deadline = time.monotonic() + 20
+        ended, status = os.waitpid(child, os.WNOHANG)
+        while ended == 0 and time.monotonic() < deadline:
+            time.sleep(0.01)
+            ended, status = os.waitpid(child, os.WNOHANG)
+        if ended == 0:
+            os.kill(child, 9)
+        end.set()
+        print("ended" if ended else "hangs", status)
+        """
+    )
+    assert out == "ended 0\n"
+
+
+def test_a_thread_that_outlives_the_main_one_computes_on() -> None:
+    """By then Python lets nobody have new helpers."""
+    out = script(
+        """
+        import threading
+        from concurrent.futures import ThreadPoolExecutor
+        from tinydl.kernels import threads
+
+        threads._state.helpers = 1
+        threads._state.executor = ThreadPoolExecutor(1)
+
+        def late():
+            threading.main_thread().join()
+            print(threads.each([1, 2], lambda block: block + 1, 1e12))
+
+        threading.Thread(target=late).start()
+        """
+    )
+    assert out == "[2, 3]\n"
+
+
+# ---- one BLAS thread
+
+
+@pytest.fixture
+def blas() -> Iterator[Any]:
+    """A function that says how many threads BLAS has: 2 to begin with."""
+    libraries = threads._blas()
+    if not libraries:
+        pytest.skip("the number of threads of this BLAS cannot be set")
+    before = [library.num_threads for library in libraries]
+    set_numbers([2] * len(libraries))
+    yield lambda: {library.num_threads for library in libraries}
+    set_numbers(before)
+
+
+def set_numbers(numbers: list[int]) -> None:
+    for library, number in zip(threads._blas(), numbers, strict=True):
+        library.set_num_threads(number)
+        # Newer versions let nobody set it but the thread that did so first, unless that one says it is done.
+        getattr(library, "clear_controlling_thread", lambda: None)()
+
+
+def test_one_blas_thread_nests_and_ends(blas: Any) -> None:
+    assert blas() == {2}
+    with threads.one_blas_thread():
+        assert blas() == {1}
+        with threads.one_blas_thread():
+            assert blas() == {1}
+        assert blas() == {1}
+    assert blas() == {2}
+
+
+def test_one_blas_thread_ends_after_an_error(blas: Any) -> None:
+    for _ in range(2):
+        with pytest.raises(ValueError, match="^$"), threads.one_blas_thread(), threads.one_blas_thread():
+            raise ValueError
+        assert blas() == {2}
+
+
+def test_the_number_that_was_set_meanwhile_is_what_returns(blas: Any) -> None:
+    with threads.one_blas_thread():
+        pass
+    set_numbers([3] * len(threads._blas()))
+    with threads.one_blas_thread():
+        assert blas() == {1}
+    assert blas() == {3}
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_one_blas_thread_lasts_until_the_last_of_two_threads_has_left(first: int, blas: Any) -> None:
+    inside, leave, left = (
+        threading.Barrier(3, timeout=LONG),
+        *([threading.Event() for _ in "ab"] for _ in "xy"),
+    )
+
+    def user(number: int) -> None:
+        with threads.one_blas_thread():
+            inside.wait()
+            assert leave[number].wait(LONG)
+        left[number].set()
+
+    with ThreadPoolExecutor(2) as users:
+        found = [users.submit(user, number) for number in (0, 1)]
+        inside.wait()
+        numbers = [blas()]
+        for number in (first, 1 - first):
+            leave[number].set()
+            assert left[number].wait(LONG)
+            numbers.append(blas())
+        assert [f.result(LONG) for f in found] == [None, None]
+    assert numbers == [{1}, {1}, {2}]
+
+
+@pytest.mark.parametrize("first", ["main", "other"])
+def test_one_blas_thread_does_not_belong_to_the_thread_that_came_first(first: str, blas: Any) -> None:
+    def use() -> set[int]:
+        with threads.one_blas_thread():
+            return set(blas())
+
+    with ThreadPoolExecutor(1) as other:
+        for _ in range(2):
+            if first == "main":
+                assert use() == {1}
+                assert blas() == {2}
+            assert other.submit(use).result(LONG) == {1}
+            assert blas() == {2}
+            assert use() == {1}
+            assert blas() == {2}
+
+
+@pytest.mark.parametrize("work", [0.0, 1.0])
+def test_blocks_are_computed_with_one_blas_thread(work: float, blas: Any, helpers: int) -> None:
+    assert threads.each(range(4), lambda block: blas(), work) == [{1}] * 4
+    assert blas() == {2}

@@ -1,0 +1,63 @@
+"""Cross-entropies of logits in one operation each, so that the exponentials and their sum are computed once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tinydl.device import Array
+from tinydl.op import Op
+from tinydl.ops.activation import sigmoid, softmax
+from tinydl.tensor import Tensor
+
+
+class LogitsBinaryCrossEntropy(Op):
+    """out = t softplus(-x) + (1 - t) softplus(x),  dx = g ((1 - t) sigmoid(x) - t sigmoid(-x)),  dt = -g x.
+
+    softplus(+-x) = max(+-x, 0) + log(1 + e^-|x|), and t + (1 - t) = 1 share of the logarithm remains.
+    """
+
+    __slots__ = ()
+    promotes = "always"
+
+    def forward(self, x: Array, t: Array) -> Array:
+        xp = self.device.xp
+        positive = xp.maximum(x, x.dtype.type(0))
+        out = (1.0 - t) * positive
+        positive -= x  # max(-x, 0)
+        positive *= t
+        out += positive
+        out += xp.log1p(xp.exp(xp.minimum(x, -x)))
+        return out
+
+    def backward(self, g: Any, x: Any, t: Any) -> Any:
+        dx = g * ((1.0 - t) * sigmoid(x) - t * sigmoid(-x)) if self.needs[0] else None
+        return dx, -g * x if self.needs[1] else None
+
+
+class LogitsCrossEntropy(Op):
+    """out = log sum_j e^(x_j) - x_t for the label t of each sample,  dx_i = g (softmax(x)_i - [i = t]).
+
+    x (N, C, ...) with its classes along `axis`, labels and out (N, ...). Samples that do not count have out 0.
+    """
+
+    __slots__ = ("axis", "counts", "labels")
+    promotes = "always"
+
+    def __init__(self, labels: Array, counts: Array, axis: int) -> None:
+        self.labels, self.counts, self.axis = labels, counts, axis
+
+    def forward(self, x: Array) -> Array:
+        xp, axis = self.device.xp, self.axis
+        shifted = x - x.max(axis=axis, keepdims=True)
+        chosen = xp.take_along_axis(shifted, xp.expand_dims(self.labels, axis), axis)
+        total = xp.exp(shifted, out=shifted).sum(axis=axis, keepdims=True)
+        return xp.where(self.counts, (xp.log(total) - chosen).squeeze(axis), x.dtype.type(0))
+
+    def backward(self, g: Any, x: Any) -> Any:
+        xp, axis = self.device.xp, self.axis
+        classes = xp.arange(x.shape[axis]).reshape((-1,) + (1,) * (x.ndim - 1 - axis))
+        one_hot = (xp.expand_dims(self.labels, axis) == classes).astype(x.dtype)
+        share = xp.expand_dims(self.counts, axis).astype(x.dtype)
+        if isinstance(g, Tensor):
+            one_hot, share = Tensor(one_hot, self.device), Tensor(share, self.device)
+        return (softmax(x, axis) - one_hot) * (g.reshape(share.shape) * share)
