@@ -90,6 +90,13 @@ def test_like_keeps_shape_dtype_and_layout(make: Any) -> None:
         ((2.5,), [0.0, 1.0, 2.0], "float32"),
         ((0, 1, 0.25), [0.0, 0.25, 0.5, 0.75], "float32"),
         ((0,), [], "int64"),
+        ((np.float32(2.5),), [0.0, 1.0, 2.0], "float32"),
+        ((np.float16(0.5), 3), [0.5, 1.5, 2.5], "float32"),
+        ((0, np.float64(1), 0.5), [0.0, 0.5], "float32"),
+        ((0, 1, np.float32(0.25)), [0.0, 0.25, 0.5, 0.75], "float32"),
+        ((np.array(2.5),), [0.0, 1.0, 2.0], "float32"),
+        ((td.tensor(1.5),), [0.0, 1.0], "float32"),
+        ((np.int8(1), np.uint8(3)), [1, 2], "int64"),
     ],
 )
 def test_arange(args: Any, values: list[float], dtype: str) -> None:
@@ -97,6 +104,20 @@ def test_arange(args: Any, values: list[float], dtype: str) -> None:
     assert t.data.tolist() == values
     assert t.dtype == np.dtype(dtype)
     assert td.arange(*args, dtype="float64").dtype == np.float64
+
+
+@pytest.mark.parametrize("step", [0, 0.0, np.float32(0), np.int64(0), False])
+def test_arange_refuses_a_step_of_0(step: Any) -> None:
+    for start, stop in ((0, 3), (1, 1), (2.5, 0)):
+        with pytest.raises(ValueError, match=rf"^arange: the step must not be 0 \(from {start} to {stop}\)"):
+            td.arange(start, stop, step)
+
+
+@pytest.mark.parametrize("wrong", ["3", [2], 2j, np.complex64(1)])
+def test_arange_takes_numbers(wrong: Any) -> None:
+    for args in ((wrong,), (wrong, 3), (0, 3, wrong)):
+        with pytest.raises(TypeError, match=r"^arange: expected numbers, got start "):
+            td.arange(*args)
 
 
 def test_eye() -> None:

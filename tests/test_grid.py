@@ -23,7 +23,7 @@ from tinydl import losses, nn, ops
 from tinydl.testing import check_function
 
 # Functions in the modules of ops that prepare arguments for the operations and are not operations themselves.
-HELPERS = {"ops.conv.pair", "ops.shape.normalize_axes"}
+HELPERS = {"ops.conv.pair", "ops.index.integer", "ops.index.normalize_axis", "ops.shape.normalize_axes"}
 # What nn offers that is not a layer.
 NO_LAYERS = {"Module", "Parameter"}
 

@@ -9,6 +9,7 @@ import pytest
 
 import tinydl as td
 from tinydl import losses
+from tinydl.testing.point import host
 
 RNG = np.random.default_rng(0)
 N, C = 5, 4
@@ -204,6 +205,35 @@ def test_integers_beside_floats_are_taken_as_floats(name: str, dtype: str, devic
     got, exact = (loss(x, td.tensor(whole, dtype=d, device=device)) for d in ("int64", dtype))
     assert got.dtype == dtype
     assert got.item() == exact.item()
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int8", "int64"])
+@pytest.mark.parametrize("name", PAIRS)
+def test_integers_and_booleans_alone_are_taken_as_float32(
+    name: str, dtype: str, reduction: str, device: str
+) -> None:
+    loss, o, _ = TWO[name]
+    x = np.arange(o.size).reshape(o.shape) % 2
+    t = np.ones(o.shape) if name == "hinge" else np.arange(o.size).reshape(o.shape) % 3 == 0
+    got, want = (
+        loss(*(td.tensor(a.astype(d), device=device) for a in (x, t)), reduction=reduction)
+        for d in (dtype, "float32")
+    )
+    assert got.dtype == np.float32
+    assert np.array_equal(host(got), host(want))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "o", "t"), [("uint8", 0, 255), ("int8", -128, 127), ("int8", 127, -128), ("uint64", 0, 255)]
+)
+def test_differences_of_integers_do_not_wrap(dtype: str, o: int, t: int, device: str) -> None:
+    x, y = (td.tensor([v], dtype=dtype, device=device) for v in (o, t))
+    assert losses.mae(x, y).item() == 255
+    assert losses.mse(x, y).item() == 255**2
+    assert losses.rmse(x, y).item() == 255
+    assert losses.huber(x, y).item() == 254.5
+    assert losses.mae(x, y, "sum").item() == losses.mae(x, y, "none").item() == 255
 
 
 @pytest.mark.parametrize("loss", [losses.cross_entropy, losses.nll])

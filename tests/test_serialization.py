@@ -104,6 +104,21 @@ def test_what_is_no_array_is_a_type_error_and_writes_nothing(value: Any, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.ones(2, np.complex64), np.ones(2, np.complex128), np.array("text"), np.array(b"text"),
+        np.array([object()]), np.ones(1, [("a", "i4")]), np.zeros(1, "M8[s]"),
+    ],
+)  # fmt: skip
+def test_what_the_format_does_not_keep_is_a_type_error_and_writes_nothing(array: Any, tmp_path: Path) -> None:
+    with pytest.raises(
+        TypeError, match=rf"^save: 'b' has dtype {re.escape(str(array.dtype))}; the format keeps"
+    ):
+        td.save({"a": np.ones(1), "b": array}, tmp_path / "f")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("step", ["fsync", "replace", "write"])
 def test_an_interrupted_save_leaves_the_old_file_and_no_other(
     step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -93,11 +93,16 @@ def arange(
 ) -> Tensor:
     """start, start + step, ... below stop; from 0 when only one bound is given.
 
-    Shape (ceil((stop - start) / step),); int64, or float32 when one of the three is a Python float. Raises
-    ZeroDivisionError for a step of 0.
+    Shape (ceil((stop - start) / step),); int64, or float32 when one of the three is a float of any kind. Raises
+    ValueError for a step of 0, TypeError for what is no number.
     """
     if stop is None:
         start, stop = 0, start
+    start, stop, step = (v.item() if hasattr(v, "item") else v for v in (start, stop, step))
+    if not all(isinstance(v, int | float) for v in (start, stop, step)):
+        raise TypeError(f"arange: expected numbers, got start {start!r}, stop {stop!r}, step {step!r}")
+    if step == 0:
+        raise ValueError(f"arange: the step must not be 0 (from {start} to {stop})")
     if dtype is None:
         dtype = np.float32 if any(isinstance(v, float) for v in (start, stop, step)) else np.int64
     home = get_device(device)

@@ -3,8 +3,8 @@
 Every loss takes (prediction, target) and `reduction`: "mean", "sum" or "none". Shapes must match exactly:
 nothing is broadcast. `o` is the prediction and `t` the target in the formulas.
 
-float32 gives float32, float64 gives float64; integers beside floats become those floats, and of integers alone the
-mean is float32. All raise TypeError for what is no Tensor and for float32 with float64, ValueError for another
+float32 gives float32, float64 gives float64; integers and booleans (0 and 1) become the float beside them, float32
+where there is none. All raise TypeError for what is no Tensor and for float32 with float64, ValueError for another
 `reduction`, RuntimeError for two devices; each function names what it refuses beside that.
 """
 
@@ -310,17 +310,15 @@ def _reduced(who: str, loss: Tensor, reduction: str) -> Tensor:
 
 
 def _pair(who: str, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Both, integers beside a float as that float; raises, in the name of the loss, for what does not match."""
+    """Both as floats of one dtype; raises, in the name of the loss, for what does not match."""
     for what, x in (("prediction", prediction), ("target", target)):
         if not isinstance(x, Tensor):
             raise DTypeError(who, f"{what} must be a Tensor, got {type(x).__name__}")
-    dtype = _check_beside(who, prediction, "target", target)
+    dtype = _check_beside(who, prediction, "target", target) or np.dtype(np.float32)
     if prediction.shape != target.shape:
         raise ShapeError(
             who, f"prediction has shape {prediction.shape}, target {target.shape}; losses never broadcast"
         )
-    if dtype is None:
-        return prediction, target
     return _as_float(prediction, dtype), _as_float(target, dtype)
 
 
@@ -329,7 +327,7 @@ def _as_float(x: Tensor, dtype: np.dtype[Any]) -> Tensor:
 
 
 def _check_beside(who: str, prediction: Tensor, what: str, other: Tensor) -> np.dtype[Any] | None:
-    """The float that both are computed in; raises for devices and floating dtypes that must not be mixed."""
+    """The float among both, if there is one; raises for devices and floating dtypes that must not be mixed."""
     if other.device is not prediction.device:
         raise DeviceError(
             who,

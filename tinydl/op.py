@@ -156,6 +156,8 @@ class Op:
             raise ShapeError(
                 self.name, f"shapes {' and '.join(map(str, shapes))} can't be broadcast together"
             ) from error
+        except OverflowError as error:
+            raise ValueError(f"{self.name}: {error}; convert the tensor with .astype(...)") from error
         if type(data) is not self.device.array_type:  # NumPy's reductions to 0-d return scalars
             data = self.device.xp.asarray(data)
         return data

@@ -30,7 +30,7 @@ def save(
 
     The file appears under its name only when it is complete and on the disk: until then an earlier file of
     that name stays as it was. Shapes and dtypes are kept. Raises OSError when it can't be written, TypeError for
-    what is neither a tensor nor an array.
+    what is neither a tensor nor an array of real numbers or booleans (no complex numbers, no texts).
     """
     from safetensors.numpy import save as to_bytes
 
@@ -41,6 +41,11 @@ def save(
         array = value.device.to_host(value._data) if isinstance(value, Tensor) else value
         if not isinstance(array, np.ndarray | np.generic):
             raise TypeError(f"save: {name!r} must be a Tensor or a NumPy array, got {type(array).__name__}")
+        if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
+            raise TypeError(
+                f"save: {name!r} has dtype {array.dtype}; the format keeps booleans, integers and floats of up to "
+                "64 bits"
+            )
         host[name] = np.asarray(array, order="C")
     write_atomically(path, _with_metadata(to_bytes(host), metadata) if metadata else to_bytes(host))
 

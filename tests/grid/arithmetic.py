@@ -66,7 +66,9 @@ def clip(data: Any) -> Case:
     x = data.draw(strategies.tensors(strategies.shapes(max_side=3)))
     low, high = data.draw(st.sampled_from(((-1, 0.5), (None, 0.5), (-1.0, None), (0.5, 0.5))))
     least, most = -9 if low is None else low, 9 if high is None else high
-    at_bounds = np.isin(x.numpy(), (least, most)).any()  # where the others stop the gradient and PyTorch does not
+    at_bounds = np.isin(
+        x.numpy(), (least, most)
+    ).any()  # where the others stop the gradient and PyTorch does not
     return Case(
         [x],
         lambda x: td.clip(x, low, high),

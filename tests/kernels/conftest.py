@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeAlias
 
 import pytest
@@ -37,9 +36,9 @@ def record(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Calls]:
 @pytest.fixture(scope="module")  # Hypothesis refuses fixtures made for one test
 def helpers() -> Iterator[int]:
     """Three helpers on any machine, and no kernel is too small for them: the number of threads that compute."""
-    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(3) as executor:
+    with pytest.MonkeyPatch.context() as patch:
         state = threads._State()
-        state.helpers, state.executor = 3, executor
+        state.cores = 4
         patch.setattr(threads, "_state", state)
         patch.setattr(threads, "WORTHWHILE", 0.0)
         yield 4

@@ -67,8 +67,16 @@ def convolutions(draw: st.DrawFn) -> tuple[Any, Any, Any, tuple[int, int], dict[
 
 @contextmanager
 def tuned(data: Any) -> Iterator[None]:
-    """Inside it the limits are drawn, so that small arrays take the ways of large ones."""
+    """Inside it the limits are drawn, so that small arrays take the ways of large ones; new memory holds NaN."""
+    original = np.empty
+
+    def empty(shape: Any, dtype: Any) -> Any:
+        out = original(shape, dtype)
+        out.fill(np.nan)
+        return out
+
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(np, "empty", empty)
         patch.setattr(cpu, "_UNPACKED", data.draw(st.sampled_from((cpu._UNPACKED, 1000, 1))))
         patch.setattr(cpu, "_NARROWEST", data.draw(st.sampled_from((cpu._NARROWEST, 1))))
         patch.setattr(cpu, "_SCRATCH", data.draw(st.sampled_from((cpu._SCRATCH, 1))))
@@ -103,6 +111,20 @@ def test_convolutions(drawn: Any, data: Any) -> None:
         np.testing.assert_allclose(ours, theirs, rtol=tol, atol=tol * max(1.0, np.abs(theirs).max()))
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_window_column_that_no_image_reaches(turned: bool) -> None:
+    """A kernel of 7 columns over an image of one and its border of 4: the last column is beyond for all places."""
+    shapes = [(2, 3, 7, 1), (4, 3, 7, 7), (2, 4, 1, 3)]
+    padding = (0, 4)
+    if turned:
+        shapes, padding = [(*s[:2], s[3], s[2]) for s in shapes], (4, 0)
+    x, weight, g = (td.Generator(i).normal(shape, np.float64) for i, shape in enumerate(shapes))
+    options: Any = {"stride": ONE, "padding": padding, "dilation": ONE, "groups": 1}
+    drawn = (x, weight, g, x.shape[2:], options)
+    for ours, theirs in zip(convolved(cpu, drawn), convolved(reference, drawn), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12)
+
+
 @given(drawn=convolutions(), data=st.data())
 def test_helpers_change_no_bit_of_a_convolution(drawn: Any, data: Any, helpers: int) -> None:
     with tuned(data):
@@ -135,6 +157,19 @@ def test_helpers_change_no_bit_of_a_large_convolution(helpers: int) -> None:
         with pytest.MonkeyPatch.context() as patch, threadpool_limits(2, "blas"):
             patch.setattr(threads, "WORTHWHILE", math.inf)
             assert bits(convolved(cpu, drawn)) == found
+
+
+@given(x=strategies.arrays(st.tuples(st.integers(1, 30), st.integers(1, 30))))
+def test_helpers_change_no_bit_of_an_elementwise_computation(x: Any, helpers: int) -> None:
+    def compute(data: Any, out: Any) -> None:
+        out += np.exp(data) / 3.0
+
+    found, want = np.zeros_like(x), np.zeros_like(x)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cpu, "_ELEMENTS", 50)
+        cpu.elementwise(np, compute, x, found)
+    compute(x, want)
+    assert found.tobytes() == want.tobytes()
 
 
 def test_a_product_is_cut_into_pieces_and_a_large_one_is_not() -> None:

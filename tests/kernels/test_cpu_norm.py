@@ -59,7 +59,15 @@ def bits(arrays: dict[str, Any]) -> dict[str, Any]:
 
 
 def in_small_blocks(data: Any, patch: pytest.MonkeyPatch) -> None:
-    """Draws the limits, so that small arrays are computed in blocks, and in several."""
+    """Draws the limits, so that small arrays are computed in blocks, and in several; new memory holds NaN."""
+    original = np.empty_like
+
+    def empty_like(x: Any) -> Any:
+        out = original(x)
+        out.fill(np.nan)
+        return out
+
+    patch.setattr(np, "empty_like", empty_like)
     patch.setattr(cpu_norm, "_SHORT", data.draw(st.sampled_from((cpu_norm._SHORT, 1))))
     patch.setattr(cpu_norm, "_BLOCK", data.draw(st.sampled_from((cpu_norm._BLOCK, 1))))
 

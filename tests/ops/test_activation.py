@@ -111,6 +111,10 @@ def test_errors(on: Any) -> None:
     for name in ("softmax", "log_softmax"):
         with pytest.raises(ValueError, match=f"{name}: axis 2 is out of range for 2 axes"):
             getattr(ops, name)(on.ones(2, 3), 2)
+        with pytest.raises(TypeError, match=rf"^{name}: an axis must be an integer, got 1\.0"):
+            getattr(ops, name)(on.ones(2, 3), 1.0)
+    with pytest.raises(TypeError, match=r"^maxout: an axis must be an integer, got 1\.0"):
+        td.functional.maxout(on.ones(2, 4), 2, 1.0)
     for name in ACTIVATIONS:
         with pytest.raises(TypeError, match=f"{name}: expected tensors, got a plain array"):
             getattr(ops, name)(np.ones(2))

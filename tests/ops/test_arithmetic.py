@@ -51,6 +51,22 @@ def test_where_of_numbers_and_mixed_dtypes(on: Any) -> None:
         td.where(condition, on.ones(2), on.ones(2, dtype="float64"))
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int8"])
+def test_where_refuses_numbers_that_the_dtype_can_not_hold(dtype: str, on: Any) -> None:
+    condition, x = on.tensor([True, False]), on.ones(2, dtype=dtype)
+    wide = on.ones(2, 3, 4, 5, dtype=dtype).transpose(3, 2, 1, 0)
+    for call in (
+        lambda: td.where(condition, x, 300),
+        lambda: td.where(condition, -300, x),
+        lambda: td.where(wide > 0, wide, 300),
+    ):
+        with pytest.raises(ValueError, match=rf"^where: .*300.*{dtype}.*\.astype"):
+            call()
+    assert host(td.where(condition, x, 100)).tolist() == [1, 100]
+    assert td.where(condition, 100, x).dtype == dtype
+    assert host(td.where(condition, on.tensor([True, True]), 3)).tolist() == [1, 3]
+
+
 @pytest.mark.parametrize("name", COMPARISONS)
 def test_comparisons_with_numbers(name: str, on: Any) -> None:
     a = on.tensor([[0, 1], [2, 1]])
@@ -223,6 +239,29 @@ def test_powers_of_zero_and_to_zero(on: Any) -> None:
     negative = on.tensor(np.array([-1.5, -0.5]), requires_grad=True)
     for exponent in (2, 3.0, -1):
         assert gradgradcheck(lambda x, e=exponent: x**e, negative)
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int8", "int64", "uint64"])
+def test_integers_to_a_negative_integer_power_are_refused(dtype: str, on: Any) -> None:
+    x = on.ones(3, dtype=dtype)
+    with pytest.raises(ValueError, match=rf"^power: integers to a negative power .*, got -1 for {dtype}$"):
+        x**-1
+    for call in (
+        lambda: x ** on.tensor([1, 0, -2], dtype="int8"),
+        lambda: 2 ** on.tensor([1, 0, -2]),
+    ):
+        with pytest.raises(ValueError, match=r"^power: integers to a negative power are fractions"):
+            call()
+    assert host(x**0).tolist() == [1, 1, 1]
+    assert host(x**-1.0).tolist() == host(x.astype("float32") ** -1).tolist() == [1.0, 1.0, 1.0]
+    assert host(on.tensor([2.0]) ** on.tensor([-1])).tolist() == [0.5]
+
+
+@pytest.mark.parametrize("name", ["add", "subtract", "multiply", "power", "maximum", "minimum"])
+def test_python_integers_that_the_dtype_can_not_hold_are_a_value_error(name: str, on: Any) -> None:
+    for x, number in ((on.ones(2, dtype="uint8"), 300), (on.ones(2, dtype="int64"), 2**70)):
+        with pytest.raises(ValueError, match=rf"^{name}: .*; convert the tensor with \.astype"):
+            getattr(ops, name)(x, number)
 
 
 def test_second_derivatives_of_powers_at_exponent_zero(on: Any) -> None:

@@ -147,6 +147,12 @@ def test_take_along_axis_refuses_an_axis_that_does_not_exist(axis: int, on: Any)
         td.take_along_axis(on.ones(3, 4), on.zeros(3, 4, dtype="int64"), axis)
 
 
+@pytest.mark.parametrize("axis", [1.0, None, (0,)])
+def test_take_along_axis_takes_one_integer_as_axis(axis: Any, on: Any) -> None:
+    with pytest.raises(TypeError, match=r"^take_along_axis: an axis must be an integer, got "):
+        td.take_along_axis(on.ones(3, 4), on.zeros(3, 4, dtype="int64"), axis)
+
+
 def test_errors(on: Any) -> None:
     x = on.ones(3, 4)
     for key in (3, -4, (0, 4), [0, 3], np.array([3]), (slice(None), on.tensor([4])), (0, 0, 0)):

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 import tinydl as td
 from grid.norm import EPS, batches, inputs_of
 from tinydl.functional import batch_norm
-from tinydl.testing import strategies
+from tinydl.kernels import cpu_norm
+from tinydl.testing import gradcheck, gradgradcheck, strategies
 from tinydl.testing.point import host
 
 # ---- running values
@@ -120,6 +121,69 @@ def test_running_values_that_change_do_not_spoil_an_older_graph(on: Any) -> None
     batch_norm(x, mean, var, training=True, momentum=0.5)
     (got,) = td.grad(out, x)
     assert np.array_equal(host(got), host(want))
+
+
+# ---- its derivatives
+
+
+@pytest.fixture(params=["in blocks", "whole"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the CPU small images are computed in blocks of channels, too, or no images are."""
+    monkeypatch.setattr(cpu_norm, "_SHORT", 1 if request.param == "in blocks" else 10**9)
+
+
+def normalized(stretched: Any) -> Any:
+    """Batch norm as a function of x, and of weight and bias where they are there."""
+    has_weight, has_bias = stretched
+
+    def compute(x: Any, *rest: Any) -> Any:
+        weight = rest[0] if has_weight else None
+        return batch_norm(x, None, None, weight, rest[-1] if has_bias else None, training=True, eps=0.1)
+
+    return compute
+
+
+STRETCHED = [(False, False), (True, False), (False, True), (True, True)]
+
+
+@pytest.mark.parametrize("stretched", STRETCHED, ids=str)
+@pytest.mark.parametrize("wanted", ["all", "x", "the others"])
+@pytest.mark.parametrize("shape", [(4, 3), (2, 3, 2), (2, 3, 2, 2)], ids=str)
+def test_first_and_second_derivatives(stretched: Any, wanted: str, shape: Any, way: None, on: Any) -> None:
+    inputs = [on.random(*shape), *(on.random(3, seed=seed) for seed in (1, 2)[: sum(stretched)])]
+    if wanted == "x":
+        inputs[1:] = [v.detach() for v in inputs[1:]]
+    elif wanted == "the others":
+        inputs[0] = inputs[0].detach()
+    if not any(v.requires_grad for v in inputs):
+        assert not normalized(stretched)(*inputs).requires_grad
+        return
+    assert gradcheck(normalized(stretched), inputs, full=True)
+    assert gradgradcheck(normalized(stretched), inputs)
+
+
+@pytest.mark.parametrize("stretched", STRETCHED, ids=str)
+@pytest.mark.parametrize("layout", strategies.IMAGE_LAYOUTS)
+@pytest.mark.parametrize("other", strategies.IMAGE_LAYOUTS)
+def test_the_gradient_that_is_recorded_is_the_one_that_is_not(
+    stretched: Any, layout: str, other: str, way: None, on: Any
+) -> None:
+    """One is computed by the kernel, the other in steps that have derivatives themselves."""
+    values, cotangent = (td.Generator(seed).normal((4, 3, 4, 5), np.float64) for seed in (1, 2))
+    inputs = [on.leaf(strategies.lay_out(values, layout))]
+    inputs += [on.random(3, seed=seed) for seed in (3, 4)[: sum(stretched)]]
+    g = on.leaf(strategies.lay_out(cotangent, other)).detach()
+    plain, recorded = (
+        td.grad(normalized(stretched)(*inputs), inputs, g, create_graph=create) for create in (False, True)
+    )
+    assert [v.requires_grad for v in plain] == [False] * len(inputs)
+    assert recorded[0].requires_grad
+    for a, b in zip(plain, recorded, strict=True):
+        assert (a.shape, a.dtype) == (b.shape, b.dtype)
+        np.testing.assert_allclose(host(a), host(b), rtol=1e-12, atol=1e-12)
+
+
+# ---- what is refused
 
 
 def test_a_refused_batch_leaves_the_running_values(on: Any) -> None:

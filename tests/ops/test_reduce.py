@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +23,8 @@ def test_too_few_elements_for_ddof(on: Any) -> None:
         ValueError, match=r"var: 2 elements are too few for ddof=2 \(axis 0 of shape \(2, 3\)\)"
     ):
         x.var(axis=0, ddof=2)
+    with pytest.raises(ValueError, match=r"^std: 2 elements are too few for ddof=2"):
+        x.std(axis=0, ddof=2)
     assert host(x.var(axis=())).tolist() == [[0.0] * 3] * 2
 
 
@@ -111,14 +114,27 @@ def test_reductions_keep_the_layout(name: str, on: Any) -> None:
 @pytest.mark.parametrize("name", [*REDUCTIONS, "argmax", "argmin", "cumsum"])
 def test_axes_that_do_not_exist(name: str, on: Any) -> None:
     fn = getattr(ops, name)
-    who = "var" if name == "std" else name
-    with pytest.raises(ValueError, match=rf"^{who}: axis 2 is out of range for 2 axes"):
+    with pytest.raises(ValueError, match=rf"^{name}: axis 2 is out of range for 2 axes"):
         fn(on.ones(2, 3), axis=2)
     with pytest.raises(ValueError, match="axis -3 is out of range for 2 axes"):
         fn(on.ones(2, 3), axis=-3)
     if name in REDUCTIONS:
         with pytest.raises(ValueError, match=r"axis \(0, -2\) names an axis twice"):
             fn(on.ones(2, 3), axis=(0, -2))
+
+
+@pytest.mark.parametrize("name", [*REDUCTIONS, "argmax", "argmin", "cumsum"])
+def test_axes_are_integers(name: str, on: Any) -> None:
+    fn, x = getattr(ops, name), on.tensor(np.array([[1.0, 5.0, 2.0], [3.0, 3.0, 9.0]]))
+    for wrong, named in ((1.5, "1.5"), (1.0, "1.0"), ("0", "'0'"), ((0, 1.0), None), (np.float64(1), None)):
+        got = f"got {re.escape(named)}$" if named else ""
+        with pytest.raises(TypeError, match=rf"^{name}: an axis must be an integer, {got}"):
+            fn(x, axis=wrong)
+    if name not in REDUCTIONS:
+        for several in ((0, 1), (0,)):
+            with pytest.raises(TypeError, match=rf"^{name}: an axis must be an integer, got \("):
+                fn(x, axis=several)
+    assert np.array_equal(host(fn(x, axis=np.int64(1))), host(fn(x, axis=1)))
 
 
 @pytest.mark.parametrize("name", ["mean", "var", "std", "max", "min", "logsumexp", "argmax", "argmin"])

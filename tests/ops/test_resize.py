@@ -199,6 +199,7 @@ def test_indices_may_be_changed_afterwards(on: Any) -> None:
 
 def test_max_unpool2d_refuses(on: Any) -> None:
     x, places = on.ones(1, 1, 2, 2), on.zeros(1, 1, 2, 2, dtype="int64")
+    elsewhere = {"cpu": "strict", "strict": "cpu"}[on.device]
     for arguments, kind, sentence in [
         ((x, places[0], 2), ValueError, r"expected \(N, C, H, W\) and indices of that shape, got \(1, 1, 2, 2\), \(1,"),
         ((x[0, 0], places[0, 0], 2), ValueError, r"expected \(N, C, H, W\) and indices of that shape, got \(2, 2\)"),
@@ -213,6 +214,10 @@ def test_max_unpool2d_refuses(on: Any) -> None:
         ((x, places, 2, 2, 0, (4,)), TypeError, r"output_size must be an integer or two of them, got \(4,\)"),
         ((x, places.astype("float32"), 2), TypeError, "expected an integer tensor of indices, got float32"),
         ((x, np.zeros((1, 1, 2, 2), int), 2), TypeError, "expected an integer tensor of indices, got ndarray"),
+        (
+            (x, td.zeros(1, 1, 2, 2, dtype="int64", device=elsewhere), 2), td.DeviceError,
+            rf"x is on {on.device}, the indices on {elsewhere}; move one with \.to\('{on.device}'\)$",
+        ),
         ((np.ones((1, 1, 2, 2)), places, 2), TypeError, "expected tensors, got a plain array; wrap it with td"),
     ]:  # fmt: skip
         with pytest.raises(kind, match=f"^max_unpool2d: {sentence}"):

@@ -10,6 +10,7 @@ import pytest
 
 import tinydl as td
 from tinydl.testing import memory_order, strategies
+from tinydl.testing.point import host
 
 
 def test_integers_and_booleans_are_moved_as_they_are(on: Any) -> None:
@@ -128,6 +129,79 @@ def test_errors(case: str, on: Any) -> None:
     wrong, sentence = SHAPE_ERRORS[case]
     with pytest.raises(ValueError, match="^" + sentence):
         wrong(on)
+
+
+TYPE_ERRORS: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "reshape": (lambda on: on.ones(2, 3).reshape(3.5, 2), "reshape: a length must be an integer, got 3.5"),
+    "transpose": (
+        lambda on: on.ones(2, 3).transpose(0.5, 1), "transpose: an axis must be an integer, got 0.5"
+    ),
+    "transpose tuple": (
+        lambda on: td.transpose(on.ones(2, 3), (1.0, 0)), "transpose: an axis must be an integer, got 1.0"
+    ),
+    "squeeze": (lambda on: on.ones(2, 1).squeeze(1.0), "squeeze: an axis must be an integer, got 1.0"),
+    "squeeze tuple": (
+        lambda on: on.ones(2, 1).squeeze((1.0,)), "squeeze: an axis must be an integer, got 1.0"
+    ),
+    "unsqueeze": (lambda on: on.ones(2).unsqueeze(0.0), "unsqueeze: an axis must be an integer, got 0.0"),
+    "unsqueeze None": (
+        lambda on: on.ones(2).unsqueeze(None), "unsqueeze: an axis must be an integer, got None"
+    ),
+    "flatten": (lambda on: on.ones(2, 3).flatten(1.0), "flatten: an axis must be an integer, got 1.0"),
+    "flip": (lambda on: td.flip(on.ones(2, 3), (0, 1)), r"flip: an axis must be an integer, got \(0, 1\)"),
+    "cat": (lambda on: td.cat([on.ones(2, 3)], axis=0.0), "cat: an axis must be an integer, got 0.0"),
+    "cat None": (lambda on: td.cat([on.ones(2, 3)], None), "cat: an axis must be an integer, got None"),
+    "stack": (lambda on: td.stack([on.ones(2)], (0,)), r"stack: an axis must be an integer, got \(0,\)"),
+    "split": (lambda on: td.split(on.ones(2), 1, 0.0), "split: an axis must be an integer, got 0.0"),
+    "pad": (lambda on: td.pad(on.ones(2), 1.0), "pad: a width must be an integer, got 1.0"),
+    "pad pairs": (lambda on: td.pad(on.ones(2), [(0.5, 1)]), "pad: a width must be an integer, got 0.5"),
+    "pad value": (
+        lambda on: td.pad(on.ones(2), 1, value=on.tensor(2.0)), "pad: the value must be a number, got Tensor"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", TYPE_ERRORS)
+def test_axes_lengths_and_widths_are_integers(case: str, on: Any) -> None:
+    wrong, sentence = TYPE_ERRORS[case]
+    with pytest.raises(TypeError, match="^" + sentence):
+        wrong(on)
+
+
+def test_integers_of_numpy_are_axes_lengths_and_widths(on: Any) -> None:
+    x, one = on.ones(2, 3), np.int64(1)
+    assert x.transpose(one, 0).shape == (3, 2)
+    assert x.reshape(np.int8(3), -1).shape == (3, 2)
+    assert x.unsqueeze(one).squeeze(one).shape == (2, 3)
+    assert td.cat([x, x], one).shape == (2, 6)
+    assert td.pad(x, one).shape == td.pad(x, np.ones((2, 2), int)).shape == (4, 5)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value"),
+    [
+        ("int64", 0.5), ("int64", 2.0**63), ("int64", 2**63), ("uint8", 300), ("uint8", 300.0), ("uint8", -1),
+        ("uint8", np.float32(-0.5)), ("int8", float("nan")), ("int32", float("inf")), ("bool", 2),
+        ("bool", 0.5),
+    ],
+)  # fmt: skip
+def test_pad_refuses_a_value_that_integers_can_not_hold(dtype: str, value: Any, on: Any) -> None:
+    with pytest.raises(ValueError, match=rf"^pad: {dtype} can't hold the value "):
+        td.pad(on.ones(2, dtype=dtype), 1, value=value)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value"),
+    [
+        ("int64", 2.0), ("int64", 2**53 + 1), ("uint8", 255), ("uint8", np.float32(255)), ("int8", -128.0),
+        ("bool", True), ("bool", 1), ("bool", 0.0), ("int64", True), ("float32", 0.5),
+        ("float32", float("inf")), ("float64", 0.1), ("float32", 2**24), ("float32", np.float64(0.5)),
+    ],
+)  # fmt: skip
+def test_pad_takes_values_that_the_dtype_holds(dtype: str, value: Any, on: Any) -> None:
+    out = td.pad(on.zeros(1, dtype=dtype), 1, value=value)
+    assert out.dtype == dtype
+    assert host(out).tolist() == [value, 0, value]
 
 
 def test_what_is_no_tensor(on: Any) -> None:

@@ -243,7 +243,8 @@ ROWS: dict[str, list[tuple[Callable[..., Any], Arrays]]] = {
         )
     ],
 }
-HELPERS = {"ops.shape.normalize_axes", "ops.conv.pair"}  # they take options, not tensors
+# They take options, not tensors.
+HELPERS = {"ops.conv.pair", "ops.index.integer", "ops.index.normalize_axis", "ops.shape.normalize_axes"}
 
 
 def test_every_public_function_has_a_row() -> None:

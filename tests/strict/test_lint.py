@@ -58,6 +58,8 @@ NUMPY: dict[tuple[str, str], str] = {
 # Functions that wait for the device on purpose, and why.
 WAITING: dict[tuple[str, str], str] = {
     ("ops/arithmetic.py", "_python"): "a NumPy scalar, not device data",
+    ("ops/shape.py", "_held"): "a NumPy scalar, not device data",
+    ("creation.py", "arange"): "bounds and step are numbers on the host",
     ("ops/index.py", "_index"): "on the CPU only",
     ("ops/index.py", "_check_range"): "a check of values",
     ("ops/index.py", "one_hot"): "a check of values, or the number of classes",

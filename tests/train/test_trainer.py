@@ -169,9 +169,32 @@ def test_a_loss_that_is_not_finite_ends_training_with_a_sentence():
 
 
 def test_a_loader_without_batches_is_refused():
+    trainer, train, _ = make()
+    nothing = DataLoader((np.zeros((3, 4), np.float32), np.zeros(3, np.int64)), 4, drop_last=True)
+    with pytest.raises(ValueError, match=r"^Trainer\.fit: the training loader has no batches"):
+        trainer.fit(nothing)
+    with pytest.raises(ValueError, match=r"^Trainer\.fit: the validation loader has no batches"):
+        trainer.fit(train, nothing)
+    assert trainer.history.rows == []  # it said so before it trained
+    with pytest.raises(ValueError, match=r"^Trainer\.evaluate: the loader has no batches"):
+        trainer.evaluate(nothing)
+
+
+def test_the_prediction_of_no_rows_has_no_rows():
     trainer, _, _ = make()
-    with pytest.raises(ValueError, match="has no batches"):
-        trainer.fit(DataLoader((np.zeros((3, 4), np.float32), np.zeros(3, np.int64)), 4, drop_last=True))
+    out = trainer.predict(td.zeros(0, 4))
+    assert (out.shape, out.dtype) == ((0, 2), np.float32)
+    trainer.model = td.models.LeNet5(generator=0)
+    assert trainer.predict(td.zeros(0, 1, 32, 32), batch_size=3).shape == (0, 10)
+
+
+@pytest.mark.parametrize("batch_size", [0, -1, 2.0, None])
+def test_the_batch_size_of_predictions_is_a_positive_integer(batch_size):
+    trainer, _, _ = make()
+    with pytest.raises(
+        ValueError, match=r"^Trainer\.predict: batch_size must be an integer of 1 or more, got"
+    ):
+        trainer.predict(td.zeros(3, 4), batch_size)
 
 
 def test_a_plateau_schedule_is_told_of_the_validation_loss():

@@ -13,8 +13,8 @@ The numbers that meet in one row of the output, (u, v, c) from kernel row u, ker
 of a matrix with a *view* of memory: kw copies instead of kh kw ("memory-efficient convolution", Cho and Brand,
 2017). The rows of the output are computed in blocks, whose copies stay in the cache and are made once more when the
 weight's gradient needs them; the blocks share the cores (threads.py). The gradient of the input is such a
-convolution of g with the mirrored kernel; with a stride s, one for each of the s x s positions that an element can
-have under the kernel. What is not covered here (dilation, groups, integers) runs the textbook kernels.
+convolution of g with the mirrored kernel, as long as the windows are not far apart. What is not covered here
+(dilation, groups, integers) runs the textbook kernels.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _UNPACKED = 1_000_000
 _NARROWEST = 32
 _TINY, _LARGE = 200_000, 10_000_000  # multiply-adds: OpenBLAS itself gives tiny products one thread
 _ELEMENTS = 1 << 16  # of a block of an elementwise computation
-_ELEMENT_COST = 40  # what one costs, in multiply-adds
+_ELEMENT_COST = 20  # what one costs, in multiply-adds
 _FEW = 12  # channels that leave a product too thin; there it is turned to have more rows
 _SCRATCH = 3 << 19  # bytes of copied rows that stay in the cache
 
@@ -111,41 +111,18 @@ def conv2d_input_gradient(
     dilation: Pair,
     groups: int,
 ) -> Array:
-    """The gradient of conv2d's input: for each position under the stride, g correlated with the mirrored kernel.
-
-    Element i of an axis is read by kernel element u at place a where i + p = s a + u. So u = r + s b for the
-    remainder r of i + p, and the elements with this remainder are a convolution of g with every s-th element
-    of the kernel, backwards.
-    """
+    """The gradient of conv2d's input: g correlated with the mirrored kernel, or spread from g to where it came from."""
     if not _covered(g, dilation, groups):
         return reference.conv2d_input_gradient(xp, g, weight, size, stride, padding, dilation, groups)
-    n, _, oh, ow = g.shape
     c, kh, kw = weight.shape[1:]
+    oh, ow = g.shape[2:]
     g = _rows_first(g)
-    apart = kh <= stride[0] and kw <= stride[1]  # no two windows overlap
-    if apart or (stride == (1, 1) and 2 * oh * ow <= size[0] * size[1]):
+    if stride != (1, 1) or 2 * oh * ow <= size[0] * size[1]:
         return _shown(_scatter(g, weight, stride, padding, size))
-    if stride == (1, 1) and c < _FEW and kw > 1 and padding[1] < kw:
+    if c < _FEW and kw > 1 and padding[1] < kw:
         return _shown(_spread(g, weight, padding, size))
-    out = np.empty((size[0], c, size[1], n), g.dtype)
-    for i in range(min(stride[0], size[0])):
-        for j in range(min(stride[1], size[1])):
-            r, s = (i + padding[0]) % stride[0], (j + padding[1]) % stride[1]
-            kernel = weight[:, :, r :: stride[0], s :: stride[1]][:, :, ::-1, ::-1].transpose(1, 0, 2, 3)
-            part = out[i :: stride[0], :, j :: stride[1]]
-            if 0 in kernel.shape:
-                part[...] = 0
-                continue
-            # The first element is read at place a by the last kernel element: that many places before g begins.
-            above = kernel.shape[2] - 1 - (i + padding[0]) // stride[0]
-            left = kernel.shape[3] - 1 - (j + padding[1]) // stride[1]
-            inner = g[max(0, -above) :, :, max(0, -left) :]
-            border, places = (max(0, above), max(0, left)), (part.shape[0], part.shape[2])
-            if stride == (1, 1):
-                _correlate(inner, kernel, (1, 1), border, places, out)
-            else:
-                part[...] = _correlate(inner, kernel, (1, 1), border, places)
-    return _shown(out)
+    mirrored = weight[:, :, ::-1, ::-1].transpose(1, 0, 2, 3)
+    return _shown(_correlate(g, mirrored, (1, 1), (kh - 1 - padding[0], kw - 1 - padding[1]), size))
 
 
 def conv2d_weight_gradient(
@@ -170,7 +147,7 @@ def conv2d_weight_gradient(
         windows = _windows(x, kernel, stride, padding, block, ow)
         rows = g[slice(*block)]
         if _is_wide(m, k * o):
-            return rows.transpose(1, 0, 2).reshape(o, -1) @ _columns(windows).T
+            return (_columns(windows) @ rows.transpose(1, 0, 2).reshape(o, -1).T).T
         pieces = _pieces(m, m * k * o)
         rows = rows.reshape(-1, o, pieces, m // pieces)
         if o < _FEW:
@@ -179,7 +156,7 @@ def conv2d_weight_gradient(
         turned = np.ascontiguousarray(rows.transpose(0, 2, 3, 1))
         return np.matmul(_cut(windows, pieces), turned).sum(axis=(0, 1)).T
 
-    out, *others = threads.each(_blocks(x, kernel, (oh, ow)), compute, oh * m * k * o)
+    out, *others = threads.each(_row_blocks(x, kernel, (oh, ow)), compute, oh * m * k * o)
     for other in others:
         out += other
     return np.ascontiguousarray(out.reshape(o, *kernel, c).transpose(0, 3, 1, 2))
@@ -216,7 +193,7 @@ def _correlate(
     def compute(block: Block) -> None:
         _multiply(matrix, _windows(x, (kh, kw), stride, padding, block, ow), rows[slice(*block)])
 
-    threads.each(_blocks(x, (kh, kw), places), compute, rows.size * matrix.shape[1])
+    threads.each(_row_blocks(x, (kh, kw), places), compute, rows.size * matrix.shape[1])
     return out
 
 
@@ -242,36 +219,34 @@ def _spread(g: Array, weight: Array, padding: Pair, size: Pair) -> Array:
             if right > left:
                 part[:, :, left + v - pw : right + v - pw] += columns[:, v, :, left:right]
 
-    threads.each(_blocks(g, (kh, kw), (h, ow)), compute, h * ow * n * matrix.size)
+    threads.each(_row_blocks(g, (kh, kw), (h, ow)), compute, h * ow * n * matrix.size)
     return out
 
 
 def _scatter(g: Array, weight: Array, stride: Pair, padding: Pair, size: Pair) -> Array:
-    """The gradient of the input where windows do not overlap, or are few beside the elements: (H, C, W, N).
+    """The gradient of the input where windows are few beside the elements: (H, C, W, N).
 
     What each place of g gives to all elements under its window is one product over output channels alone, and is
-    then added where it belongs.
+    then added where it belongs. Blocks are of input channels, which get nothing from one another.
     """
     oh, o, ow, n = g.shape
     _, c, kh, kw = weight.shape
-    (h, w), (ph, pw) = size, padding
-    matrix = np.ascontiguousarray(weight.transpose(2, 3, 1, 0)).reshape(kh * kw * c, o)
-    out = np.zeros((h, c, w, n), g.dtype)
+    matrix = weight.transpose(2, 3, 1, 0)
+    out = np.zeros((size[0], c, size[1], n), g.dtype)
 
     def compute(block: Block) -> None:
-        rows = g[slice(*block)]
-        given = np.empty((len(rows), kh, kw, c, ow, n), g.dtype)
-        _multiply(matrix, rows.reshape(len(rows), o, -1), given.reshape(len(rows), kh * kw * c, -1))
+        channels = slice(*block)
+        part = matrix[:, :, channels].reshape(-1, o)
+        given = np.empty((oh, kh, kw, block[1] - block[0], ow, n), g.dtype)
+        _multiply(part, g.reshape(oh, o, -1), given.reshape(oh, len(part), -1))
         for u in range(kh):
-            top = stride[0] * block[0] + u - ph
+            rows_from, rows_to = _reached(u - padding[0], stride[0], oh, size[0])
             for v in range(kw):
-                rows_from, rows_to = _reached(top, stride[0], len(rows), h)
-                from_, to = _reached(v - pw, stride[1], ow, w)
-                out[rows_to, :, to] += given[rows_from, u, v, :, from_]
+                from_, to = _reached(v - padding[1], stride[1], ow, size[1])
+                out[rows_to, channels, to] += given[rows_from, u, v, :, from_]
 
-    # Blocks write to rows of their own only where windows do not overlap.
-    blocks = _blocks(g, (kh, kw * c // o + 1), (oh, ow)) if kh <= stride[0] else [(0, oh)]
-    threads.each(blocks, compute, g.size * len(matrix))
+    blocks = _blocks(c, oh * kh * kw * ow * n * g.itemsize)
+    threads.each(blocks, compute, g.size * weight.size // o)
     return out
 
 
@@ -286,14 +261,19 @@ def _reached(first: int, stride: int, places: int, size: int) -> tuple[slice, sl
 # ---- blocks, windows, products
 
 
-def _blocks(x: Array, kernel: Pair, places: Pair) -> list[Block]:
-    """The rows of the output in blocks: what is copied for one fits in the cache. At least two, for two cores."""
-    rows = places[0]
-    size = kernel[1] * x.shape[1] * places[1] * x.shape[3] * x.itemsize  # bytes copied for one row
+def _row_blocks(x: Array, kernel: Pair, places: Pair) -> list[Block]:
+    """The rows of the output in blocks."""
     # kh - 1 rows are copied for two blocks: few beside those of a block.
-    number = min(rows, max(2, rows // max(1, 3 * (kernel[0] - 1), _SCRATCH // size)))
-    ends = [rows * i // number for i in range(number + 1)]
-    return list(pairwise(ends))
+    return _blocks(places[0], kernel[1] * x[0, :, 0].size * places[1] * x.itemsize, 3 * (kernel[0] - 1))
+
+
+def _blocks(number: int, size: int, least: int = 1) -> list[Block]:
+    """Equal blocks of a number of things of `size` bytes: they fit in the cache, or have `least` things.
+
+    Their number is even where it can be, so that two cores are done at the same time.
+    """
+    blocks = min(number, 2 * max(1, round(number / max(1, least, _SCRATCH // size) / 2)))
+    return list(pairwise(number * i // blocks for i in range(blocks + 1)))
 
 
 def _windows(x: Array, kernel: Pair, stride: Pair, padding: Pair, block: Block, ow: int) -> Array:

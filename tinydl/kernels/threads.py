@@ -11,11 +11,11 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
-from functools import cache
+from functools import cache, partial
 from itertools import pairwise
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from threadpoolctl import ThreadpoolController
@@ -23,16 +23,61 @@ from threadpoolctl import ThreadpoolController
 Block = TypeVar("Block")
 Result = TypeVar("Result")
 
-WORTHWHILE = 2e7  # multiply-adds: less is done before a helper is awake
+WORTHWHILE = 2.5e7  # multiply-adds: less is done before a helper is awake
+
+
+class _Task:
+    """Something to compute, and what came of it."""
+
+    def __init__(self, compute: Callable[[], Any]) -> None:
+        self._compute = compute
+        self._error: BaseException | None = None
+        self._ended = False
+        self._done = threading.Lock()
+        self._done.acquire()
+
+    def run(self) -> None:
+        """Computes it, in a helper."""
+        try:
+            self._result = self._compute()
+        except BaseException as error:
+            self._error = error
+        del self._compute  # and with it the arrays
+        self._ended = True
+        self._done.release()
+
+    def result(self) -> Any:
+        """What it returned; waits for it, and raises what it raised."""
+        try:
+            self._done.acquire()
+        except KeyboardInterrupt:
+            if not self._ended:  # it may be changing arrays; the lock was not acquired, then
+                self._done.acquire()
+            raise
+        if self._error is not None:
+            raise self._error
+        return self._result
+
+
+class _Helper(threading.Thread):
+    """A thread that computes what it is given. (The standard library's pools take twice as long to wake theirs.)"""
+
+    def __init__(self) -> None:
+        super().__init__(name="tinydl kernel", daemon=True)
+        self.tasks: SimpleQueue[_Task] = SimpleQueue()
+        self.start()
+
+    def run(self) -> None:
+        while True:
+            self.tasks.get().run()
 
 
 class _State:
     """What the threads of a process share; a forked child has none of its parent's threads and starts anew."""
 
     def __init__(self) -> None:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        self.helpers = cores - 1
-        self.executor = ThreadPoolExecutor(self.helpers, "tinydl") if self.helpers else None
+        self.cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        self.helpers: list[_Helper] = []
         self.busy = threading.Lock()
         self.limiting = threading.Lock()
         self.limits = 0  # how many threads want BLAS to use one
@@ -58,27 +103,41 @@ def each(blocks: Sequence[Block], compute: Callable[[Block], Result], work: floa
     """
     state = _state
     with one_blas_thread():
-        parts = min(state.helpers + 1, len(blocks)) if work >= WORTHWHILE else 1
-        if parts == 1 or state.executor is None or not state.busy.acquire(blocking=False):
+        parts = min(state.cores, len(blocks)) if work >= WORTHWHILE else 1
+        if parts < 2 or not state.busy.acquire(blocking=False):
             return [compute(block) for block in blocks]
+        tasks: list[_Task] = []
         try:
+            while len(state.helpers) < parts - 1:
+                state.helpers.append(_Helper())
             ends = [len(blocks) * i // parts for i in range(parts + 1)]
-            shares = [blocks[start:stop] for start, stop in pairwise(ends)]
-            # The context has NumPy's error state, which is the caller's.
-            others = [
-                state.executor.submit(copy_context().run, _share, share, compute) for share in shares[1:]
-            ]
+            mine, *others = (blocks[start:stop] for start, stop in pairwise(ends))
+            for helper, share in zip(state.helpers, others, strict=False):
+                # The context has NumPy's error state, which is the caller's.
+                tasks.append(_Task(partial(copy_context().run, _share, share, compute)))
+                helper.tasks.put(tasks[-1])
             try:
-                results = _share(shares[0], compute)
+                results = _share(mine, compute)
             finally:
-                rest = [other.result() for other in others]  # nobody writes any more when this returns
-            return [*results, *(result for part in rest for result in part)]
+                rest = _results(tasks)
+            return results + rest
         finally:
             state.busy.release()
 
 
 def _share(blocks: Sequence[Block], compute: Callable[[Block], Result]) -> list[Result]:
     return [compute(block) for block in blocks]
+
+
+def _results(tasks: Sequence[_Task]) -> list[Any]:
+    """What helpers computed. All have ended when it returns or raises: nobody writes any more."""
+    if not tasks:
+        return []
+    try:
+        first: list[Any] = tasks[0].result()
+    finally:
+        rest = _results(tasks[1:])
+    return first + rest
 
 
 @cache
@@ -93,8 +152,7 @@ def one_blas_thread() -> Iterator[None]:
     with state.limiting:
         if state.limits == 0:
             state.before = [library.num_threads for library in libraries]
-            for library in libraries:
-                library.set_num_threads(1)
+            _set_threads([1] * len(libraries))
         state.limits += 1
     try:
         yield
@@ -102,5 +160,13 @@ def one_blas_thread() -> Iterator[None]:
         with state.limiting:
             state.limits -= 1
             if state.limits == 0:
-                for library, threads in zip(libraries, state.before, strict=True):
-                    library.set_num_threads(threads)
+                _set_threads(state.before)
+
+
+def _set_threads(numbers: Sequence[int]) -> None:
+    for library, number in zip(_blas(), numbers, strict=True):
+        # Newer versions let the thread that sets it first alone set it again, until it is told that this has ended.
+        release = getattr(library, "clear_controlling_thread", lambda force: None)
+        release(force=True)
+        library.set_num_threads(number)
+        release(force=True)

@@ -13,9 +13,10 @@ from tinydl.device import Array
 from tinydl.errors import ShapeError
 from tinydl.op import Op, check_tensors
 from tinydl.ops.arithmetic import exp, where
+from tinydl.ops.index import normalize_axis
 from tinydl.ops.reduce import Reduction
 from tinydl.ops.reduce import max as max_over
-from tinydl.ops.shape import normalize_axes, reshape
+from tinydl.ops.shape import reshape
 from tinydl.tensor import Tensor
 
 
@@ -292,7 +293,7 @@ def maxout(x: Tensor, pieces: int, axis: int = 1) -> Tensor:
     `pieces` and for an axis out of range.
     """
     check_tensors("maxout", x)
-    (axis,) = normalize_axes("maxout", axis, x.ndim)
+    axis = normalize_axis("maxout", axis, x.ndim)
     n = x.shape[axis]
     if pieces < 1 or n % pieces:
         raise ShapeError("maxout", f"axis {axis} of shape {x.shape} is not a multiple of {pieces} pieces")

@@ -21,6 +21,8 @@ from tinydl.op import Op
 from tinydl.operators import Scalar
 from tinydl.tensor import Tensor
 
+_NO_FRACTIONS = "integers to a negative power are fractions; convert them with .astype('float32')"
+
 
 class Elementwise(Op):
     """out = ufunc(a, b), in the memory layout of the larger operand."""
@@ -96,7 +98,13 @@ class Power(Elementwise):
     ufunc = "power"
 
     def forward(self, a: Array, b: Array) -> Array:
-        return super().forward(a, b) if hasattr(b, "dtype") else a**b  # ** knows squares and roots
+        if hasattr(b, "dtype"):
+            if b.dtype.kind == "i" and self.device.checks_values and (b < 0).any():
+                raise ValueError(f"{self.name}: {_NO_FRACTIONS}")
+            return super().forward(a, b)
+        if isinstance(b, int) and b < 0 and a.dtype.kind in "biu":
+            raise ValueError(f"{self.name}: {_NO_FRACTIONS}, got {b} for {a.dtype}")
+        return a**b  # ** knows squares and roots
 
     def backward(self, g: Any, a: Any, b: Any) -> Any:
         da = db = None
@@ -299,6 +307,9 @@ class Where(Op):
         xp = self.device.xp
         if not hasattr(a, "dtype") and not hasattr(b, "dtype"):  # two Python numbers
             a = xp.full((), a, dtype="float32" if float in (type(a), type(b)) else None)
+        if int in (type(a), type(b)):  # xp.where wraps those that are too large; the scalar type refuses them
+            number = xp.result_type(a, b).type
+            a, b = (number(x) if type(x) is int else x for x in (a, b))
         large = max((x for x in (a, b, condition) if hasattr(x, "dtype")), key=lambda x: x.size)
         if large.ndim <= 2 or large.flags.c_contiguous:
             return xp.where(condition, a, b)
@@ -367,7 +378,7 @@ def divide(a: Tensor | Scalar, b: Tensor | Scalar) -> Tensor:
 def power(a: Tensor | Scalar, b: Tensor | Scalar) -> Tensor:
     """a to the power b elementwise, broadcast; integers give integers, with a float b float32.
 
-    Raises: ValueError for int64 to a negative integer power, TypeError for float32 with float64.
+    Raises: ValueError for integers to a negative integer power, TypeError for float32 with float64.
     """
     return Power()(a, b)
 

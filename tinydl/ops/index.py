@@ -8,12 +8,32 @@ The two are each other's derivative, so a gradient can be differentiated any num
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 from tinydl.device import Array, Device, cpu, device_of
 from tinydl.errors import DeviceError, DTypeError, ShapeError
 from tinydl.op import Op, check_tensors
 from tinydl.tensor import Tensor
+
+
+def normalize_axis(who: str, axis: Any, ndim: int) -> int:
+    """`axis` as one in [0, ndim).
+
+    Raises, in the name of `who`: TypeError for what is no integer, ValueError for an axis out of range.
+    """
+    i = integer(who, "an axis", axis)
+    if not -ndim <= i < ndim:
+        raise ShapeError(who, f"axis {i} is out of range for {ndim} axes")
+    return i % ndim
+
+
+def integer(who: str, what: str, value: Any) -> int:
+    """`value` as a Python integer, if it is an integer of any kind; raises TypeError, in the name of `who`."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise DTypeError(who, f"{what} must be an integer, got {value!r}") from None
 
 
 class GetItem(Op):
@@ -99,9 +119,7 @@ def take_along_axis(x: Tensor, indices: Tensor, axis: int) -> Tensor:
     if not isinstance(indices, Tensor) or indices.dtype.kind not in "iu":
         got = indices.dtype if isinstance(indices, Tensor) else type(indices).__name__
         raise DTypeError("take_along_axis", f"expected an integer tensor of indices, got {got}")
-    if not -x.ndim <= axis < x.ndim:
-        raise ShapeError("take_along_axis", f"axis {axis} is out of range for {x.ndim} axes")
-    axis %= x.ndim
+    axis = normalize_axis("take_along_axis", axis, x.ndim)
     fits = indices.ndim == x.ndim and all(
         i == axis or m in (1, n) for i, (m, n) in enumerate(zip(indices.shape, x.shape, strict=True))
     )

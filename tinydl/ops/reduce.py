@@ -2,7 +2,7 @@
 
 `axis` is an integer, a tuple of integers or None for all axes; `keepdims` keeps reduced axes with length 1.
 float32 gives float32 and float64 float64. All raise ValueError for an axis that is out of range or named twice,
-TypeError for what is no tensor.
+TypeError for what is no tensor and for an axis that is no integer.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from tinydl.op import Op, check_tensors
 from tinydl.operators import Axis
 from tinydl.ops.arithmetic import exp, sqrt, where
 from tinydl.ops.cast import astype
+from tinydl.ops.index import normalize_axis
 from tinydl.ops.shape import broadcast_to, flip, normalize_axes, reshape, transpose
 from tinydl.tensor import Tensor
 
@@ -131,7 +132,7 @@ class ArgMax(Op):
         self.name = "argmax" if largest else "argmin"
 
     def forward(self, x: Array) -> Array:
-        axes = normalize_axes(self.name, self.axis, x.ndim)
+        axes = range(x.ndim) if self.axis is None else (normalize_axis(self.name, self.axis, x.ndim),)
         if any(x.shape[i] == 0 for i in axes):
             raise ShapeError(self.name, f"no element to choose over axis {self.axis} of shape {x.shape}")
         choose = x.argmax if self.largest else x.argmin
@@ -152,8 +153,7 @@ class CumSum(Op):
         self.axis = axis
 
     def forward(self, x: Array) -> Array:
-        (axis,) = normalize_axes(self.name, self.axis, x.ndim)
-        return x.cumsum(axis=axis)
+        return x.cumsum(axis=normalize_axis(self.name, self.axis, x.ndim))
 
     def backward(self, g: Any) -> Any:
         return flip(cumsum(flip(g, self.axis), self.axis), self.axis)
@@ -180,14 +180,7 @@ def var(x: Tensor, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> 
 
     Integers give float32. Raises ValueError where n - ddof is not positive and for an axis out of range.
     """
-    check_tensors("var", x)
-    n = 1
-    for i in normalize_axes("var", axis, x.ndim):
-        n *= x.shape[i]
-    if n <= ddof:
-        raise ShapeError("var", f"{n} elements are too few for ddof={ddof} (axis {axis} of shape {x.shape})")
-    deviation = x - mean(x, axis, keepdims=True)
-    return sum(deviation * deviation, axis, keepdims) / (n - ddof)
+    return _var("var", x, axis, ddof, keepdims)
 
 
 def std(x: Tensor, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Tensor:
@@ -195,10 +188,20 @@ def std(x: Tensor, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> 
 
     Integers give float32. Raises ValueError where n - ddof is not positive and for an axis out of range.
     """
-    check_tensors("std", x)
-    variance = var(x, axis, ddof, keepdims)
+    variance = _var("std", x, axis, ddof, keepdims)
     constant = variance == 0
     return where(constant, 0.0, sqrt(where(constant, 1.0, variance)))
+
+
+def _var(who: str, x: Tensor, axis: Axis, ddof: int, keepdims: bool) -> Tensor:
+    check_tensors(who, x)
+    n = 1
+    for i in normalize_axes(who, axis, x.ndim):
+        n *= x.shape[i]
+    if n <= ddof:
+        raise ShapeError(who, f"{n} elements are too few for ddof={ddof} (axis {axis} of shape {x.shape})")
+    deviation = x - mean(x, axis, keepdims=True)
+    return sum(deviation * deviation, axis, keepdims) / (n - ddof)
 
 
 def max(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
@@ -236,7 +239,7 @@ def argmin(x: Tensor, axis: int | None = None, keepdims: bool = False) -> Tensor
 def cumsum(x: Tensor, axis: int | None = None) -> Tensor:
     """Running sums along the axis, in the shape of x; of the flattened tensor for None.
 
-    Integers are added up in int64. Raises ValueError for an axis out of range.
+    Integers are added up in int64. Raises ValueError for an axis out of range, TypeError for several axes.
     """
     check_tensors("cumsum", x)
     if axis is None:

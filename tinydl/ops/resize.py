@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tinydl.device import Array
-from tinydl.errors import DTypeError, ShapeError
+from tinydl.errors import DeviceError, DTypeError, ShapeError
 from tinydl.op import Op, check_tensors
 from tinydl.ops.conv import pair
 from tinydl.ops.index import AddAt
@@ -134,7 +134,8 @@ def max_unpool2d(
     `indices` come from `max_pool2d(..., return_indices=True)`. The result has the size that the windows cover,
     (H - 1) stride - 2 padding + kernel, or `output_size` (its last two numbers). Where windows overlapped and
     chose the same element, the values are added (Zeiler and Fergus, 2014). The dtype is that of x. Raises
-    ValueError for shapes or indices that do not fit, TypeError for indices that are not integers.
+    ValueError for shapes or indices that do not fit, TypeError for indices that are not integers, RuntimeError for
+    two devices.
     """
     who = "max_unpool2d"
     check_tensors(who, x)
@@ -144,6 +145,10 @@ def max_unpool2d(
     if not isinstance(indices, Tensor) or indices.dtype.kind not in "iu":
         got = indices.dtype if isinstance(indices, Tensor) else type(indices).__name__
         raise DTypeError(who, f"expected an integer tensor of indices, got {got}")
+    if indices.device is not x.device:
+        raise DeviceError(
+            who, f"x is on {x.device}, the indices on {indices.device}; move one with .to('{x.device}')"
+        )
     if x.ndim not in (3, 4) or indices.shape != x.shape:
         raise ShapeError(
             who, f"expected (N, C, H, W) and indices of that shape, got {x.shape}, {indices.shape}"

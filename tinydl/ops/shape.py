@@ -6,29 +6,29 @@ Their derivatives move the gradient back. All keep the dtype, and raise TypeErro
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
+import numpy as np
+
 from tinydl.device import Array
-from tinydl.errors import ShapeError
+from tinydl.errors import DTypeError, ShapeError
 from tinydl.op import Op, check_tensors, listed
 from tinydl.operators import Axis
-from tinydl.ops.index import GetItem, getitem
+from tinydl.ops.index import GetItem, getitem, integer, normalize_axis
 from tinydl.tensor import Tensor
 
 
 def normalize_axes(who: str, axis: Axis, ndim: int) -> tuple[int, ...]:
     """`axis` as a tuple of axes in [0, ndim); None is all of them.
 
-    Raises: ValueError, in the name of `who`, for an axis out of range or named twice.
+    Raises, in the name of `who`: ValueError for an axis out of range or named twice, TypeError for what is no integer.
     """
     if axis is None:
         return tuple(range(ndim))
-    axes = (axis,) if isinstance(axis, int) else tuple(axis)
-    for i in axes:
-        if not -ndim <= i < ndim:
-            raise ShapeError(who, f"axis {i} is out of range for {ndim} axes")
-    axes = tuple(i % ndim for i in axes)
+    given = axis if isinstance(axis, tuple | list) else (axis,)
+    axes = tuple([normalize_axis(who, i, ndim) for i in given])
     if len(set(axes)) < len(axes):
         raise ShapeError(who, f"axis {axis} names an axis twice")
     return axes
@@ -107,7 +107,7 @@ class Cat(Op):
         self.axis = axis
 
     def forward(self, *xs: Array) -> Array:
-        (self.axis,) = normalize_axes(self.name, self.axis, xs[0].ndim)
+        self.axis = normalize_axis(self.name, self.axis, xs[0].ndim)
         rest = [x.shape[: self.axis] + x.shape[self.axis + 1 :] for x in xs]
         if any(x.ndim != xs[0].ndim for x in xs) or any(r != rest[0] for r in rest):
             shapes = ", ".join(str(x.shape) for x in xs)
@@ -153,7 +153,7 @@ def reshape(x: Tensor, *shape: int | tuple[int, ...]) -> Tensor:
 
     Raises: ValueError for a shape that holds another number of elements.
     """
-    return Reshape(_ints(shape))(x)
+    return Reshape(_ints("reshape", "a length", shape))(x)
 
 
 def transpose(x: Tensor, *axes: int | tuple[int, ...]) -> Tensor:
@@ -162,7 +162,7 @@ def transpose(x: Tensor, *axes: int | tuple[int, ...]) -> Tensor:
     Raises: ValueError for an order that does not name every axis of the shape once.
     """
     check_tensors("transpose", x)
-    return Transpose(_ints(axes) or tuple(reversed(range(x.ndim))))(x)
+    return Transpose(_ints("transpose", "an axis", axes) or tuple(reversed(range(x.ndim))))(x)
 
 
 def squeeze(x: Tensor, axis: Axis = None) -> Tensor:
@@ -183,7 +183,7 @@ def squeeze(x: Tensor, axis: Axis = None) -> Tensor:
 def unsqueeze(x: Tensor, axis: int) -> Tensor:
     """x with a new axis of length 1 at place `axis` of the result's shape. Raises ValueError for one out of range."""
     check_tensors("unsqueeze", x)
-    (axis,) = normalize_axes("unsqueeze", axis, x.ndim + 1)
+    axis = normalize_axis("unsqueeze", axis, x.ndim + 1)
     return reshape(x, (*x.shape[:axis], 1, *x.shape[axis:]))
 
 
@@ -195,7 +195,7 @@ def flatten(x: Tensor, start_axis: int = 0) -> Tensor:
     check_tensors("flatten", x)
     if x.ndim == 0:
         return reshape(x, 1)
-    (start,) = normalize_axes("flatten", start_axis, x.ndim)
+    start = normalize_axis("flatten", start_axis, x.ndim)
     return reshape(x, (*x.shape[:start], math.prod(x.shape[start:])))
 
 
@@ -207,7 +207,7 @@ def broadcast_to(x: Tensor, shape: tuple[int, ...]) -> Tensor:
 def flip(x: Tensor, axis: int) -> Tensor:
     """x in reverse order along the axis, in the same shape. Raises ValueError for an axis out of range."""
     check_tensors("flip", x)
-    (axis,) = normalize_axes("flip", axis, x.ndim)
+    axis = normalize_axis("flip", axis, x.ndim)
     return getitem(x, (*(slice(None),) * axis, slice(None, None, -1)))
 
 
@@ -232,7 +232,7 @@ def stack(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
     tensors = listed("stack", tensors)
     if len({x.shape for x in tensors}) != 1:
         raise ShapeError("stack", f"expected tensors of one shape, got {[x.shape for x in tensors]}")
-    (axis,) = normalize_axes("stack", axis, tensors[0].ndim + 1)
+    axis = normalize_axis("stack", axis, tensors[0].ndim + 1)
     return cat([unsqueeze(x, axis) for x in tensors], axis)
 
 
@@ -243,7 +243,7 @@ def split(x: Tensor, sections_or_indices: int | Sequence[int], axis: int = 0) ->
     and for an axis out of range.
     """
     check_tensors("split", x)
-    (axis,) = normalize_axes("split", axis, x.ndim)
+    axis = normalize_axis("split", axis, x.ndim)
     n = x.shape[axis]
     if isinstance(sections_or_indices, int):
         sections = sections_or_indices
@@ -263,17 +263,22 @@ def pad(
     """x with a border: (before, after) for each axis, or one width for all sides.
 
     Mode "constant" fills it with `value`, "edge" repeats the outermost elements, "reflect" mirrors x without
-    repeating the outermost. The dtype is kept: `value` becomes one of it. Raises ValueError for negative widths,
-    another number of pairs than axes, another mode, and a border that the mode can't fill.
+    repeating the outermost. The dtype is kept. Raises ValueError for negative widths, another number of pairs than
+    axes, another mode, a border that the mode can't fill, and a `value` that integers of that dtype can't hold
+    exactly; TypeError for widths that are not integers.
     """
     check_tensors("pad", x)
-    widths = [(pairs, pairs)] * x.ndim if isinstance(pairs, int) else [(int(a), int(b)) for a, b in pairs]
+    width = partial(integer, "pad", "a width")
+    if isinstance(pairs, Iterable):
+        widths = [(width(a), width(b)) for a, b in pairs]
+    else:
+        widths = [(width(pairs), width(pairs))] * x.ndim
     if len(widths) != x.ndim or min((w for pair in widths for w in pair), default=0) < 0:
         raise ShapeError("pad", f"expected {x.ndim} pairs of widths of 0 or more, got {pairs}")
     if mode not in ("constant", "edge", "reflect"):
         raise ValueError(f"pad: mode must be 'constant', 'edge' or 'reflect', got {mode!r}")
     if mode == "constant" or not any(w for pair in widths for w in pair):  # no border: a copy in every mode
-        return Pad(tuple(widths), value)(x)
+        return Pad(tuple(widths), _held("pad", value, x.dtype))(x)
     for axis, ((a, b), n) in enumerate(zip(widths, x.shape, strict=True)):
         if a or b:
             if n == 0 or (mode == "reflect" and max(a, b) >= n):
@@ -287,8 +292,23 @@ def pad(
     return x
 
 
-def _ints(shape: tuple[int | tuple[int, ...], ...]) -> tuple[int, ...]:
+def _ints(who: str, what: str, shape: tuple[int | tuple[int, ...], ...]) -> tuple[int, ...]:
     """Both ways to give a shape or axes: f(x, 2, 3) and f(x, (2, 3))."""
     if len(shape) == 1 and isinstance(shape[0], tuple | list):
         shape = tuple(shape[0])
-    return tuple(int(n) for n in shape)  # type: ignore[arg-type]  # integers by now
+    return tuple([integer(who, what, n) for n in shape])
+
+
+def _held(who: str, value: Any, dtype: np.dtype[Any]) -> bool | int | float:
+    """`value` as a Python number; raises for one that integers or booleans of `dtype` do not hold exactly."""
+    value = value.item() if isinstance(value, np.generic) else value
+    if not isinstance(value, int | float):
+        raise DTypeError(who, f"the value must be a number, got {type(value).__name__}")
+    if dtype.kind in "biu":
+        try:
+            exact = dtype.type(value) == value
+        except (OverflowError, ValueError):  # out of range, NaN
+            exact = False
+        if not exact:
+            raise ValueError(f"{who}: {dtype} can't hold the value {value}; convert x with .astype(...)")
+    return value

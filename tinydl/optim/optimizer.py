@@ -26,9 +26,11 @@ class Optimizer:
 
     buffer_names: ClassVar[tuple[str, ...]] = ()
     hyperparameters: ClassVar[tuple[str, ...]] = ("lr", "weight_decay")
-    elementwise: ClassVar[bool] = (
-        False  # each element is updated by itself, so `update` may get them in blocks
-    )
+    elementwise: ClassVar[bool] = False  # true: each element by itself, so `update` may get them in blocks
+
+    def __init_subclass__(cls) -> None:
+        if "update" in cls.__dict__ and "elementwise" not in cls.__dict__:
+            cls.elementwise = False  # a rule of its own may need whole arrays, whatever it derives from
 
     def __init__(self, params: Iterable[Tensor], lr: float, weight_decay: float = 0.0) -> None:
         self.params = [params] if isinstance(params, Tensor) else list(params)

@@ -68,12 +68,14 @@ class Trainer:
         """Trains for `epochs` more epochs and returns the history of all.
 
         With `resume`, the path of a checkpoint, the call that wrote it goes on where it stopped: with the same
-        arguments the result is the same to the bit as that of a call that never stopped. Raises ValueError for no
-        batches, FloatingPointError for a loss that is not finite, RuntimeError for one of several elements; for a
-        checkpoint FileNotFoundError, and ValueError or KeyError when it does not fit.
+        arguments the result is the same to the bit as that of a call that never stopped. Raises ValueError for a
+        loader without batches, FloatingPointError for a loss that is not finite, RuntimeError for one of several
+        elements; for a checkpoint FileNotFoundError, and ValueError or KeyError when it does not fit.
         """
         if len(train) == 0:
             raise ValueError("Trainer.fit: the training loader has no batches")
+        if validation is not None and len(validation) == 0:
+            raise ValueError("Trainer.fit: the validation loader has no batches")
         self.loader = train
         self.stop = False
         self.first_epoch = len(self.history.rows)
@@ -96,8 +98,10 @@ class Trainer:
     def evaluate(self, data: DataLoader) -> dict[str, float]:
         """Loss and metrics over all batches, as floats, the model in evaluation mode; nothing is recorded.
 
-        No batches give no numbers. Raises what the model, the loss and the metrics raise.
+        Raises: ValueError for a loader without batches; what the model, the loss and the metrics raise.
         """
+        if len(data) == 0:
+            raise ValueError("Trainer.evaluate: the loader has no batches")
         averages = _Averages()
         was_training = self.model.training
         self.model.eval()
@@ -111,12 +115,18 @@ class Trainer:
     def predict(self, inputs: Tensor, batch_size: int = 256) -> Tensor:
         """The model's outputs (N, ...) for all rows of `inputs` (N, ...), in evaluation mode; nothing is recorded.
 
-        Raises: ValueError for no rows and for a batch_size of 0; what the model raises.
+        No rows go through the model as one batch of none. Raises ValueError for a batch_size that is no positive
+        integer; what the model raises.
         """
+        if not isinstance(batch_size, int) or batch_size < 1:
+            raise ValueError(
+                f"Trainer.predict: batch_size must be an integer of 1 or more, got {batch_size!r}"
+            )
         was_training = self.model.training
         self.model.eval()
         with no_grad():
-            outputs = [self.model(inputs[i : i + batch_size]) for i in range(0, len(inputs), batch_size)]
+            starts = range(0, max(len(inputs), 1), batch_size)
+            outputs = [self.model(inputs[i : i + batch_size]) for i in starts]
         self.model.train(was_training)
         return cat(outputs)
 
