@@ -46,7 +46,8 @@ NEIGHBOURS = {
          "tests/test_tensor.py", "tests/test_properties.py", "tests/test_calculus.py",
          "tests/test_signatures.py"),
     "optim": ("tests/optim/test_*.py", "tests/test_signatures.py"),
-    "kernels": ("tests/kernels/test_*.py", "tests/ops/test_conv.py", "tests/ops/test_pool.py"),
+    "kernels": ("tests/kernels/test_*.py", "tests/ops/test_conv.py", "tests/ops/test_pool.py",
+                "tests/ops/test_norm*.py"),
     "ops": ("tests/test_tensor.py", "tests/test_signatures.py"),
 }  # fmt: skip
 NOT_RUN = ("recipes", "benchmarks")  # minutes of training; the script itself

@@ -7,6 +7,8 @@ from typing import Any
 from tinydl.device import Array
 from tinydl.op import Op
 from tinydl.ops.activation import sigmoid, softmax
+from tinydl.ops.arithmetic import multiply, subtract
+from tinydl.ops.shape import reshape
 from tinydl.tensor import Tensor
 
 
@@ -60,4 +62,5 @@ class LogitsCrossEntropy(Op):
         share = xp.expand_dims(self.counts, axis).astype(x.dtype)
         if isinstance(g, Tensor):
             one_hot, share = Tensor(one_hot, self.device), Tensor(share, self.device)
-        return (softmax(x, axis) - one_hot) * (g.reshape(share.shape) * share)
+        # Functions, not operators: they keep the memory layout of images.
+        return multiply(subtract(softmax(x, axis), one_hot), multiply(reshape(g, share.shape), share))
