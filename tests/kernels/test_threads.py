@@ -211,6 +211,7 @@ def test_after_an_interrupt_kernels_compute_on(block: int, receiver: str) -> Non
         import faulthandler, signal, threading, time
         from tinydl.kernels import threads
 
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs in the background inherit none
         faulthandler.dump_traceback_later(20, exit=True)
         threads._state.cores = 2
         done = []
