@@ -114,6 +114,13 @@ def test_broadcast_inputs_get_gradients_of_their_own_shape() -> None:
     assert np.array_equal(y.grad.data, np.full((4,), 6.0))
 
 
+def test_the_gradient_of_what_is_broadcast_to_nothing_is_zero() -> None:
+    x = td.tensor(np.ones((3, 1)), requires_grad=True)
+    (x * td.zeros(3, 0, dtype="float64")).sum().backward()
+    assert x.grad is not None
+    assert np.array_equal(x.grad.data, np.zeros((3, 1)))
+
+
 # ---- accumulation, aliases
 
 

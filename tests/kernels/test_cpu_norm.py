@@ -169,6 +169,11 @@ def test_where_numbers_lie_side_by_side_channels_are_blocks(
     assert [name for name, _ in calls] == (["batch_norm", "batch_norm_gradient"] if textbook else [])
 
 
+def test_no_channels_are_left_to_the_textbook() -> None:
+    found = cpu_norm.batch_norm(np, np.empty((2, 0, 4, 4)), None, None, 1e-5)
+    assert [a.shape for a in found] == [(2, 0, 4, 4), (0,), (0,)]
+
+
 @given(channels=st.integers(1, 300), numbers=st.integers(1, 50_000))
 def test_blocks_cover_all_channels_once_and_fit_in_the_cache(channels: int, numbers: int) -> None:
     rows = np.broadcast_to(np.float32(0), (4, channels, numbers))

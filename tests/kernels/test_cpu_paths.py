@@ -287,6 +287,17 @@ def test_large_arrays_are_computed_in_blocks(
         assert all(100 <= n < 200 for (n,) in seen)
 
 
+def test_the_work_of_an_elementwise_computation_grows_with_its_elements(
+    record: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cpu, "_ELEMENTS", 100)
+    monkeypatch.setattr(cpu, "_ELEMENT_COST", 7)
+    calls = record(threads, "each")
+    for n in (300, 600):
+        shapes_computed(np.zeros(n), np.arange(1.0, n + 1.0))
+    assert [work for _, (_, _, work) in calls] == [2100, 4200]
+
+
 @pytest.mark.parametrize("which", [0, 1])
 @pytest.mark.parametrize("layout", ["transposed", "strided", "reversed"])
 def test_arrays_that_do_not_lie_alike_are_computed_whole(

@@ -24,6 +24,7 @@ POOLINGS = ("sum_pool2d", "sum_pool2d_gradient", "max_pool2d", "max_pool2d_gradi
         ((4, 7), (2, 3), (2, 3), NONE, (2, 2), (1, 3)),
         ((3, 6), (2, 3), (1, 3), NONE, (2, 2), (1, 3)),  # overlapping
         ((4, 5), (2, 3), (2, 2), NONE, (2, 2), (1, 3)),
+        ((2, 6), (2, 3), (3, 2), NONE, (1, 2), (1, 3)),
         (
             (6, 6),
             (3, 2),
@@ -57,6 +58,14 @@ def test_pooling_side_by_side_runs_no_textbook(
         ours = getattr(cpu_pool, name)(*a)
         np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12)
     assert [name for name, _ in calls] == [POOLINGS[i] for i in textbook]
+
+
+@pytest.mark.parametrize("stride", [(1, 1), (2, 1)])
+def test_the_sum_of_one_element_is_a_copy(stride: Any) -> None:
+    x = td.Generator(0).normal((2, 2, 3, 4))
+    out = cpu_pool.sum_pool2d(np, x, ONE, stride, NONE, (-(-3 // stride[0]), 4))
+    assert np.array_equal(out, x[:, :, :: stride[0]])
+    assert not np.shares_memory(out, x)
 
 
 def test_a_dilated_window_is_not_side_by_side(record: Any) -> None:

@@ -115,6 +115,9 @@ def test_second_derivatives_mix_the_inputs(on: Any) -> None:
     (dx,) = td.grad(conv2d(x, w).sum(), x, create_graph=True)
     (dxdw,) = td.grad((dx * x).sum(), w)
     assert np.all(host(dxdw) != 0)
+    (dw,) = td.grad(conv2d(x, w).sum(), w, create_graph=True)
+    (dwdx,) = td.grad((dw * w).sum(), x)
+    assert np.all(host(dwdx) != 0)
 
 
 ERRORS: dict[str, tuple[Callable[[Any], Any], type[Exception], str]] = {
@@ -122,6 +125,11 @@ ERRORS: dict[str, tuple[Callable[[Any], Any], type[Exception], str]] = {
         lambda on: conv2d(on.ones(2, 1, 28, 28), on.ones(6, 3, 5, 5)),
         ValueError,
         r"conv2d: input has 1 channel, expected 3 \(input shape \(2, 1, 28, 28\), layout N, C, H, W; .* groups 1\)",
+    ),
+    "more channels": (
+        lambda on: conv2d(on.ones(2, 4, 5, 5), on.ones(6, 3, 1, 1)),
+        ValueError,
+        "conv2d: input has 4 channels, expected 3",
     ),
     "channels of groups": (
         lambda on: conv2d(on.ones(2, 3, 5, 5), on.ones(6, 3, 1, 1), groups=2),

@@ -50,6 +50,8 @@ def test_keys_of_all_kinds(on: Any) -> None:
         (rows, rows),
         ((on.tensor(rows), on.tensor([1, 1, 3])), (rows, np.array([1, 1, 3]))),
         ((slice(1), [1, 1]), (slice(1), np.array([1, 1]))),
+        ((on.tensor(0), [3, 1]), (0, np.array([3, 1]))),
+        ((..., on.tensor([[0], [3]])), (..., np.array([[0], [3]]))),
         (mask, mask),
         (on.tensor(mask), mask),
         (x > 4, mask),
@@ -112,7 +114,7 @@ def test_one_hot(torch: Any, on: Any) -> None:
     assert np.array_equal(host(out), torch.nn.functional.one_hot(torch.tensor(labels)).numpy())
     assert td.functional.one_hot(on.tensor(labels), 5).shape == (2, 2, 5)
     assert td.functional.one_hot(on.tensor(np.zeros((0, 2), int)), 3).shape == (0, 2, 3)
-    for wrong, classes in ((labels, 2), (-labels, 3), (np.zeros(0, int), -1)):
+    for wrong, classes in ((labels, 2), (labels, 1), (-labels, 3), (np.zeros(0, int), -1)):
         with pytest.raises(ValueError, match=r"^one_hot: labels must be in"):
             td.functional.one_hot(on.tensor(wrong), classes)
     with pytest.raises(TypeError, match=r"^one_hot: expected an integer tensor of labels, got float32"):
@@ -155,7 +157,7 @@ def test_take_along_axis_takes_one_integer_as_axis(axis: Any, on: Any) -> None:
 
 def test_errors(on: Any) -> None:
     x = on.ones(3, 4)
-    for key in (3, -4, (0, 4), [0, 3], np.array([3]), (slice(None), on.tensor([4])), (0, 0, 0)):
+    for key in (3, -4, (0, 4), [0, 3], np.array([3]), (slice(None), on.tensor([4])), (0, 0, 0), (0, 0, [0])):
         with pytest.raises(IndexError, match=r"^getitem: .* \(input shape \(3, 4\)\)$"):
             x[key]
     with pytest.raises(IndexError, match=r"^getitem: boolean index did not match"):

@@ -117,6 +117,10 @@ SHAPE_ERRORS: dict[str, tuple[Callable[[Any], Any], str]] = {
         lambda on: td.pad(on.ones(2), 2, "reflect"),
         r"pad: axis 0 of length 2 can't be padded by \(2, 2\), mode 'reflect'",
     ),
+    "reflect further": (
+        lambda on: td.pad(on.ones(4, 2), [(0, 0), (0, 4)], "reflect"),
+        r"pad: axis 1 of length 2 can't be padded by \(0, 4\), mode 'reflect'",
+    ),
     "edge": (
         lambda on: td.pad(on.ones(0), 1, "edge"),
         r"pad: axis 0 of length 0 can't be padded by \(1, 1\), mode 'edge'",

@@ -195,6 +195,11 @@ def test_a_foreign_state_is_refused_and_changes_nothing(device: str) -> None:
     train(fewer, 1)
     with pytest.raises(ValueError, match=r"Adam\.load_state_dict: .*other parameters"):
         optimizer.load_state_dict(fewer.state_dict())
+    larger = KINDS["Adam"]([td.ones(5, 2, requires_grad=True, device=device), *parameters(device)[1:]])
+    with pytest.raises(ValueError, match=r"Adam\.load_state_dict: .*other parameters"):
+        optimizer.load_state_dict(larger.state_dict())
+    with pytest.raises(ValueError, match=r"Adam\.load_state_dict: .*other parameters"):
+        optimizer.load_state_dict({**before, "taken": [2, 2]})
     with pytest.raises(ValueError, match="Adam"):
         optimizer.load_state_dict({})
     after = optimizer.state_dict()
@@ -241,6 +246,17 @@ def test_generators_and_single_tensors_are_fine() -> None:
     assert len(optim.SGD((p for p in params), lr=0.1).params) == 3
     (alone,) = optim.SGD(params[0], lr=0.1).params
     assert alone is params[0]
+
+
+def test_a_list_of_parameters_that_grew_is_refused_before_anything_changes() -> None:
+    optimizer = optim.SGD(parameters(), lr=0.1)
+    optimizer.params.append(td.ones(2, requires_grad=True))
+    before = [host(p).copy() for p in optimizer.params]
+    with pytest.raises(ValueError, match="shorter"):
+        train(optimizer, 1)
+    assert optimizer.steps == 0
+    for p, was in zip(optimizer.params, before, strict=True):
+        assert np.array_equal(host(p), was)
 
 
 def test_options_out_of_range() -> None:
