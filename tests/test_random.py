@@ -310,10 +310,10 @@ def test_manual_seed_restarts_the_default_generator() -> None:
 
 
 def test_numpys_global_state_is_not_touched() -> None:
-    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    before = np.random.get_state()[1].copy()  # noqa: NPY002  # the state that must not change
     td.manual_seed(1)
     td.Generator(3).normal(10)
-    after = np.random.get_state()[1]  # noqa: NPY002
+    after = np.random.get_state()[1]  # noqa: NPY002  # the state that must not change
     assert np.array_equal(before, after)
 
 

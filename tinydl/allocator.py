@@ -2,7 +2,7 @@
 
 Every step computes arrays of the same sizes as the step before, and frees them. C's allocator hands large ones back
 to the system at once, and the next step gets new pages: for every 4 KiB the kernel interrupts, finds a page and
-fills it with zeros. For a convolutional network that was a third of a step's time, and more.
+fills it with zeros. Convolutional networks, whose arrays have megabytes, spend much of a step on that.
 """
 
 from __future__ import annotations

@@ -197,7 +197,7 @@ def test_a_forked_child_has_helpers_of_its_own(when: str) -> None:
     assert out == "ended 0\n"
 
 
-@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="signals interrupt no lock there")
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="no signal can be sent to one thread here")
 @pytest.mark.parametrize(
     ("block", "receiver"), [(0, "main_thread"), (1, "main_thread"), (1, "current_thread")]
 )

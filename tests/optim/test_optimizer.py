@@ -14,15 +14,6 @@ import tinydl as td
 from tinydl import nn, optim
 from tinydl.testing.point import host
 
-KINDS: dict[str, Any] = {
-    "SGD": lambda p: optim.SGD(p, lr=0.1),
-    "SGD momentum": lambda p: optim.SGD(p, lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.01),
-    "RMSprop": lambda p: optim.RMSprop(p, momentum=0.5),
-    "Adagrad": lambda p: optim.Adagrad(p, lr_decay=0.1),
-    "Adam": lambda p: optim.Adam(p, lr=0.01, weight_decay=0.01),
-    "AdamW": lambda p: optim.AdamW(p, lr=0.01),
-}
-
 
 def parameters(device: str = "cpu", dtype: str = "float32") -> list[td.Tensor]:
     rng = np.random.default_rng(0)
@@ -38,12 +29,11 @@ def train(optimizer: optim.Optimizer, steps: int, start: int = 0) -> None:
         optimizer.step()
 
 
-@pytest.mark.parametrize("kind", list(KINDS))
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_dtypes_stay(kind: str, dtype: str, device: str) -> None:
+def test_dtypes_stay(kind: Any, dtype: str, device: str) -> None:
     params = parameters(device, dtype)
     arrays = [p.data for p in params]
-    optimizer = KINDS[kind](params)
+    optimizer = kind(params)
     train(optimizer, 3)
     for p, array in zip(params, arrays, strict=True):
         assert p.dtype == dtype
@@ -52,10 +42,9 @@ def test_dtypes_stay(kind: str, dtype: str, device: str) -> None:
     assert all(b.dtype == dtype for b in optimizer.state_dict()["buffers"].values())
 
 
-@pytest.mark.parametrize("kind", list(KINDS))
-def test_gradients_are_not_changed(kind: str, device: str) -> None:
+def test_gradients_are_not_changed(kind: Any, device: str) -> None:
     params = parameters(device)
-    optimizer = KINDS[kind](params)
+    optimizer = kind(params)
     for _ in range(2):
         grads = []
         for p in params:
@@ -65,21 +54,19 @@ def test_gradients_are_not_changed(kind: str, device: str) -> None:
         assert all((host(g) == 1).all() and g is p.grad for g, p in zip(grads, params, strict=True))
 
 
-@pytest.mark.parametrize("kind", list(KINDS))
-def test_memory_layout_does_not_matter(kind: str, device: str) -> None:
+def test_memory_layout_does_not_matter(kind: Any, device: str) -> None:
     array = np.random.default_rng(0).normal(size=(3, 4))
     c, f = (td.tensor(np.array(array, order=o), requires_grad=True, device=device) for o in ("C", "F"))
-    train(KINDS[kind]([c]), 3)
-    train(KINDS[kind]([f]), 3)
+    train(kind([c]), 3)
+    train(kind([f]), 3)
     assert np.array_equal(host(c), host(f))
     assert f.data.flags.f_contiguous
 
 
-@pytest.mark.parametrize("kind", list(KINDS))
-def test_parameters_without_a_gradient_stay(kind: str, device: str) -> None:
+def test_parameters_without_a_gradient_stay(kind: Any, device: str) -> None:
     params = parameters(device)
     before = [host(p).copy() for p in params]
-    optimizer = KINDS[kind](params)
+    optimizer = kind(params)
     optimizer.step()
     assert all(np.array_equal(host(p), b) for p, b in zip(params, before, strict=True))
     params[1].grad = td.ones_like(params[1])
@@ -88,10 +75,9 @@ def test_parameters_without_a_gradient_stay(kind: str, device: str) -> None:
     assert not np.array_equal(host(params[1]), before[1])
 
 
-@pytest.mark.parametrize("kind", list(KINDS))
-def test_the_rate_can_be_set_between_steps(kind: str, device: str) -> None:
+def test_the_rate_can_be_set_between_steps(kind: Any, device: str) -> None:
     params = parameters(device)
-    optimizer = KINDS[kind](params)
+    optimizer = kind(params)
     optimizer.lr = 0.0
     before = [host(p).copy() for p in params]
     train(optimizer, 2)
@@ -101,10 +87,9 @@ def test_the_rate_can_be_set_between_steps(kind: str, device: str) -> None:
     assert not any(np.array_equal(host(p), b) for p, b in zip(params, before, strict=True))
 
 
-@pytest.mark.parametrize("kind", list(KINDS))
-def test_a_quadratic_gets_smaller(kind: str, device: str) -> None:
+def test_a_quadratic_gets_smaller(kind: Any, device: str) -> None:
     x = td.tensor([3.0, -2.0], requires_grad=True, dtype="float64", device=device)
-    optimizer = KINDS[kind]([x])
+    optimizer = kind([x])
     first = float((x * x).sum())
     for _ in range(20):
         optimizer.zero_grad()
@@ -127,17 +112,16 @@ def test_zero_grad_forgets(device: str) -> None:
 # ---- saving
 
 
-@pytest.mark.parametrize("kind", list(KINDS))
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_restored_optimiser_goes_on_to_the_bit(kind: str, dtype: str, device: str) -> None:
+def test_a_restored_optimiser_goes_on_to_the_bit(kind: Any, dtype: str, device: str) -> None:
     params = parameters(device, dtype)
-    optimizer = KINDS[kind](params)
+    optimizer = kind(params)
     train(optimizer, 4)
     values, state = [host(p).copy() for p in params], optimizer.state_dict()
     train(optimizer, 4, start=4)
 
     others = [td.tensor(v, requires_grad=True, device=device) for v in values]
-    restored = KINDS[kind](others)
+    restored = kind(others)
     restored.lr = 123.0
     restored.load_state_dict(state)
     train(restored, 4, start=4)
@@ -146,25 +130,23 @@ def test_a_restored_optimiser_goes_on_to_the_bit(kind: str, dtype: str, device: 
     assert restored.lr == optimizer.lr
 
 
-@pytest.mark.parametrize("kind", list(KINDS))
-def test_a_state_can_pass_through_json_and_safetensors(kind: str, device: str, tmp_path: Any) -> None:
+def test_a_state_can_pass_through_json_and_safetensors(kind: Any, device: str, tmp_path: Any) -> None:
     params = parameters(device)
-    optimizer = KINDS[kind](params)
+    optimizer = kind(params)
     train(optimizer, 3)
     state = optimizer.state_dict()
     td.save(state["buffers"], tmp_path / "b")
     rest = json.loads(json.dumps({k: v for k, v in state.items() if k != "buffers"}))
     others = [td.tensor(p, requires_grad=True, device=device) for p in params]
-    restored = KINDS[kind](others)
+    restored = kind(others)
     restored.load_state_dict({**rest, "buffers": td.load(tmp_path / "b")})
     train(optimizer, 2, start=3)
     train(restored, 2, start=3)
     assert all(host(p).tobytes() == host(q).tobytes() for p, q in zip(params, others, strict=True))
 
 
-@pytest.mark.parametrize("kind", list(KINDS))
-def test_a_state_is_a_copy(kind: str, device: str) -> None:
-    optimizer = KINDS[kind](parameters(device))
+def test_a_state_is_a_copy(kind: Any, device: str) -> None:
+    optimizer = kind(parameters(device))
     train(optimizer, 2)
     state = optimizer.state_dict()
     before = {k: v.copy() for k, v in state["buffers"].items()}
@@ -176,26 +158,25 @@ def test_a_state_is_a_copy(kind: str, device: str) -> None:
     assert not any((v == 77.0).any() for v in optimizer.state_dict()["buffers"].values())
 
 
-@pytest.mark.parametrize("kind", list(KINDS))
-def test_the_state_names_every_hyperparameter(kind: str) -> None:
+def test_the_state_names_every_hyperparameter(kind: Any) -> None:
     """An option that is not saved would change silently on resume."""
-    optimizer = KINDS[kind](parameters())
+    optimizer = kind(parameters())
     own = {k for k in vars(optimizer) if not k.startswith("_")} - {"params", "steps", "taken"}
     assert own == set(optimizer.state_dict()["hyperparameters"])
 
 
 def test_a_foreign_state_is_refused_and_changes_nothing(device: str) -> None:
-    optimizer = KINDS["Adam"](parameters(device))
+    optimizer = optim.Adam(parameters(device))
     train(optimizer, 2)
     before = optimizer.state_dict()
-    other = KINDS["SGD momentum"](parameters(device))
+    other = optim.SGD(parameters(device), lr=0.1, momentum=0.9)
     with pytest.raises(ValueError, match=r"Adam\.load_state_dict: .*another kind"):
         optimizer.load_state_dict(other.state_dict())
-    fewer = KINDS["Adam"](parameters(device)[:2])
+    fewer = optim.Adam(parameters(device)[:2])
     train(fewer, 1)
     with pytest.raises(ValueError, match=r"Adam\.load_state_dict: .*other parameters"):
         optimizer.load_state_dict(fewer.state_dict())
-    larger = KINDS["Adam"]([td.ones(5, 2, requires_grad=True, device=device), *parameters(device)[1:]])
+    larger = optim.Adam([td.ones(5, 2, requires_grad=True, device=device), *parameters(device)[1:]])
     with pytest.raises(ValueError, match=r"Adam\.load_state_dict: .*other parameters"):
         optimizer.load_state_dict(larger.state_dict())
     with pytest.raises(ValueError, match=r"Adam\.load_state_dict: .*other parameters"):
@@ -212,18 +193,16 @@ def test_a_foreign_state_is_refused_and_changes_nothing(device: str) -> None:
 # ---- what is refused
 
 
-@pytest.mark.parametrize("kind", list(KINDS))
-def test_no_parameters(kind: str) -> None:
+def test_no_parameters(kind: Any) -> None:
     for nothing in ([], (), iter([]), nn.ReLU().parameters()):
         with pytest.raises(ValueError, match="no parameters"):
-            KINDS[kind](nothing)
+            kind(nothing)
 
 
-@pytest.mark.parametrize("kind", list(KINDS))
-def test_duplicates(kind: str) -> None:
+def test_duplicates(kind: Any) -> None:
     p = parameters()
     with pytest.raises(ValueError, match="listed twice"):
-        KINDS[kind]([p[0], p[1], p[0]])
+        kind([p[0], p[1], p[0]])
 
 
 @pytest.mark.parametrize(
@@ -300,10 +279,9 @@ def test_options_at_the_ends_of_their_ranges_are_taken(name: str, options: dict[
     assert all(np.array_equal(host(p), b) for p, b in zip(params, before, strict=True))
 
 
-@pytest.mark.parametrize("kind", list(KINDS))
-def test_a_network_converted_after_its_optimiser_was_made(kind: str, device: str) -> None:
+def test_a_network_converted_after_its_optimiser_was_made(kind: Any, device: str) -> None:
     net = nn.Dense(2, 2).to(device)
-    optimizer = KINDS[kind](net.parameters())
+    optimizer = kind(net.parameters())
     net.astype("float64")
     before = net.state_dict()
     net(td.ones(1, 2, dtype="float64", device=device)).sum().backward()
@@ -315,10 +293,9 @@ def test_a_network_converted_after_its_optimiser_was_made(kind: str, device: str
     assert optimizer.state_dict()["steps"] == 0
 
 
-@pytest.mark.parametrize("kind", list(KINDS))
-def test_a_network_moved_after_its_optimiser_was_made(kind: str, device: str) -> None:
+def test_a_network_moved_after_its_optimiser_was_made(kind: Any, device: str) -> None:
     net, other = nn.Dense(2, 2).to(device), {"cpu": "strict", "strict": "cpu"}[device]
-    optimizer = KINDS[kind](net.parameters())
+    optimizer = kind(net.parameters())
     train(optimizer, 1)
     before, state = net.to(other).state_dict(), optimizer.state_dict()
     net(td.ones(1, 2, device=other)).sum().backward()

@@ -38,7 +38,7 @@ SYNCS: dict[str, Callable[[], Any]] = {
     "str(x)": lambda: str(X),
     "repr(x)": lambda: repr(X),
     "f-string": lambda: f"{ONE:.3f}",
-    "str.format": lambda: "{}".format(ONE),  # noqa: UP032
+    "str.format": lambda: "{}".format(ONE),  # noqa: UP032  # the method itself is tried
     "x[mask]": lambda: X[MASK],
     "x[mask] = values": lambda: X.copy().__setitem__(MASK, X[3:]),
     "nonzero": lambda: xp.nonzero(X),

@@ -60,7 +60,7 @@ class _Task:
 
 
 class _Helper(threading.Thread):
-    """A thread that computes what it is given. (The standard library's pools take twice as long to wake theirs.)"""
+    """A thread that computes what it is given. (The standard library's pools do more for each task.)"""
 
     def __init__(self) -> None:
         super().__init__(name="tinydl kernel", daemon=True)
@@ -112,11 +112,12 @@ def each(blocks: Sequence[Block], compute: Callable[[Block], Result], work: floa
                 state.helpers.append(_Helper())
             ends = [len(blocks) * i // parts for i in range(parts + 1)]
             mine, *others = (blocks[start:stop] for start, stop in pairwise(ends))
-            for helper, share in zip(state.helpers, others, strict=False):
-                # The context has NumPy's error state, which is the caller's.
-                tasks.append(_Task(partial(copy_context().run, _share, share, compute)))
-                helper.tasks.put(tasks[-1])
             try:
+                for helper, share in zip(state.helpers, others, strict=False):
+                    # The context has NumPy's error state, which is the caller's.
+                    task = _Task(partial(copy_context().run, _share, share, compute))
+                    helper.tasks.put(task)
+                    tasks.append(task)
                 results = _share(mine, compute)
             finally:
                 rest = _results(tasks)
