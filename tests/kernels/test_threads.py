@@ -346,3 +346,17 @@ def test_one_blas_thread_does_not_belong_to_the_thread_that_came_first(first: st
 def test_blocks_are_computed_with_one_blas_thread(work: float, blas: Any, helpers: int) -> None:
     assert threads.each(range(4), lambda block: blas(), work) == [{1}] * 4
     assert blas() == {2}
+
+
+# ---- how many
+
+
+def test_there_is_a_helper_for_each_core_but_the_callers(helpers: int) -> None:
+    threads.each(range(8), lambda block: block, 1.0)
+    assert len(threads._state.helpers) == helpers - 1
+
+
+def test_a_system_that_does_not_tell_its_cores_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert threads._State().cores == 1
