@@ -14,7 +14,7 @@ from tinydl.device import get_device
 from tinydl.predict import bars, predict_digit
 from tinydl.recipes import RECIPES, Options
 from tinydl.recipes.classify import DATA
-from tinydl.recipes.recipe import versions, write_metrics
+from tinydl.recipes.recipe import CHECKPOINT, versions, write_metrics
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -80,19 +80,20 @@ def _train(asked: argparse.Namespace) -> int:
         resume=asked.resume,
         progress=not asked.quiet and sys.stderr is not None,
     )
-    before = _stamp(options.checkpoint)
+    before = _checkpoints(options.out)
     try:
         options.out.mkdir(parents=True, exist_ok=True)
         if not os.access(options.out, os.W_OK):  # say so before an epoch has passed
             raise PermissionError(f"{options.out}: this folder can't be written to")
         metrics = recipe.run(options)
     except KeyboardInterrupt:
-        if not options.resume and _stamp(options.checkpoint) == before:
+        saved = _checkpoints(options.out)
+        if not saved or (saved == before and not options.resume):
             print("\nstopped before anything was saved", file=sys.stderr)
             return 130
+        newest = max(saved, key=lambda path: saved[path])
         print(
-            f"\nstopped; what was learned is in {options.checkpoint}. To go on, give the same command with "
-            "--resume",
+            f"\nstopped; what was learned is in {newest}. To go on, give the same command with --resume",
             file=sys.stderr,
         )
         return 130
@@ -172,9 +173,9 @@ def _image_recipes() -> str:
     return " and ".join(recipe.name for recipe in RECIPES.values() if recipe.images)
 
 
-def _stamp(path: Path) -> tuple[int, int] | None:
-    """Tells whether a file was written since."""
-    return (path.stat().st_mtime_ns, path.stat().st_ino) if path.exists() else None
+def _checkpoints(out: Path) -> dict[Path, tuple[int, int]]:
+    """The checkpoints of a run and of its parts, with what tells whether they were written since."""
+    return {path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in sorted(out.rglob(CHECKPOINT))}
 
 
 def _can_show(text: str) -> bool:

@@ -83,3 +83,22 @@ def test_recipes_go_by_their_names_and_say_what_they_do() -> None:
         assert recipe.summary
         assert recipe.epochs >= 1
         assert recipe.batch_size >= 1
+
+
+def test_parts_of_a_run_have_folders_of_their_own(tmp_path: Path) -> None:
+    first, second = options(tmp_path).parts("first", "second")
+    assert (first.checkpoint, second.out) == (
+        tmp_path / "first" / "checkpoint.safetensors",
+        tmp_path / "second",
+    )
+    assert not first.resume
+
+
+def test_a_resumed_run_starts_the_parts_that_it_had_not_begun(tmp_path: Path) -> None:
+    resumed = options(tmp_path, resume=True)
+    with pytest.raises(FileNotFoundError, match=re.escape(f"there is no {tmp_path / 'first'}")):
+        resumed.parts("first", "second")
+    (tmp_path / "first").mkdir()
+    (tmp_path / "first" / "checkpoint.safetensors").touch()
+    first, second = resumed.parts("first", "second")
+    assert (first.resume, second.resume) == (True, False)

@@ -208,3 +208,39 @@ def test_a_plateau_schedule_is_told_of_the_validation_loss():
     trainer.schedule = Spy(trainer.optimizer)
     history = trainer.fit(train, validation, epochs=2)
     assert seen == history["validation_loss"]
+
+
+class Weighted(nn.Module):
+    """A network with two inputs: the second one scales the answer."""
+
+    def __init__(self):
+        self.dense = nn.Dense(4, 1, generator=0)
+
+    def forward(self, x, scale):
+        return self.dense(x) * scale
+
+
+def test_all_of_a_batch_but_the_last_are_inputs_of_the_model():
+    generator = td.Generator(0)
+    x, scale = generator.normal((40, 4)), generator.uniform(1.0, 2.0, (40, 1))
+    target = (x.sum(1, keepdims=True) * scale).astype(np.float32)
+    model = Weighted()
+    trainer = Trainer(model, td.losses.mse, optim.SGD(model.parameters(), 0.1), progress=False)
+    loader = DataLoader((x, scale.astype(np.float32), target), 8)
+    trainer.fit(loader, epochs=60)
+    assert trainer.evaluate(loader)["loss"] < 1e-6
+    np.testing.assert_allclose(model.dense.weight.numpy(), np.ones((1, 4)), atol=1e-2)
+
+
+def test_a_trainer_may_take_steps_of_its_own():
+    class Constant(Trainer):
+        def step(self, x, y):
+            self.model.bias.data += 1.0
+            return {"loss": 3.0, "rows": float(len(x))}
+
+    model = nn.Dense(4, 1, generator=0)
+    trainer = Constant(model, td.losses.mse, optim.SGD(model.parameters(), 0.1), progress=False)
+    before, x = model.bias.item(), td.Generator(0).normal((10, 4))
+    history = trainer.fit(DataLoader((x, x), 4), epochs=2)
+    assert (history["loss"], history["rows"]) == ([3.0, 3.0], [pytest.approx(3.6)] * 2)
+    assert model.bias.item() - before == pytest.approx(6.0)  # three batches, two epochs

@@ -20,9 +20,10 @@ from tinydl.nn import Module
 from tinydl.ops.activation import softmax
 from tinydl.optim import Adam, OneCycleLR
 from tinydl.random import Generator
-from tinydl.recipes.recipe import Options, SameRun
+from tinydl.recipes.recipe import Options
+from tinydl.recipes.training import callbacks, count, fit
 from tinydl.tensor import tensor
-from tinydl.train import Checkpoint, Trainer
+from tinydl.train import Trainer
 
 DATA = {"mnist": mnist, "fashion_mnist": fashion_mnist}
 
@@ -80,16 +81,10 @@ def classify(options: Options, settings: Settings) -> Result:
         loader,
         options.epochs,
         generator.fork(),
-        callbacks=[SameRun(options), Checkpoint(options.checkpoint)],
+        callbacks=callbacks(options),
         progress=options.progress,
     )
-    history = trainer.fit(
-        loader,
-        DataLoader(validation, 250, device=options.device),
-        epochs=options.epochs,
-        resume=options.resume_from(),
-    )
-    history.to_csv(options.out / "history.csv")
+    history = fit(options, trainer, loader, DataLoader(validation, 250, device=options.device))
     seconds = time.perf_counter() - start
 
     test_inputs, labels = settings.prepare(data.test.images), tensor(data.test.labels)
@@ -100,7 +95,6 @@ def classify(options: Options, settings: Settings) -> Result:
         f"{data.test_name}: {test_accuracy:.1%} of {len(labels):,} images right; "
         f"1-nearest-neighbour: {baseline:.1%}"
     )
-    history.plot(options.out / "curves.png")
     plot.confusion(
         confusion_matrix(scores, labels),
         data.classes,
@@ -115,7 +109,7 @@ def classify(options: Options, settings: Settings) -> Result:
         "baseline_nearest_neighbour_accuracy": baseline,
         "validation_accuracy": history["validation_accuracy"][-1],
         "train_loss": history["loss"][-1],
-        "parameters": sum(p.size for p in trainer.model.parameters()),
+        "parameters": count(trainer.model),
         "data": data.source,
         "seconds": round(seconds, 2),
     }

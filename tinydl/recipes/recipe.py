@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -45,6 +45,15 @@ class Options:
                 f"--resume: there is no {self.checkpoint}; leave --resume out to start anew"
             )
         return self.checkpoint
+
+    def parts(self, *names: str) -> list[Options]:
+        """Options for networks that one run trains one after the other: each has a folder of its own below `out`.
+
+        Those that a resumed run had not begun yet start anew; raises FileNotFoundError when it had begun none.
+        """
+        parts = [replace(self, out=self.out / name) for name in names]
+        parts[0].resume_from()
+        return [replace(part, resume=self.resume and part.checkpoint.exists()) for part in parts]
 
 
 class SameRun(Callback):

@@ -18,9 +18,10 @@ from tinydl.ops.activation import sigmoid
 from tinydl.optim import Adam
 from tinydl.random import Generator
 from tinydl.recipes.perceptron import Step, chosen
-from tinydl.recipes.recipe import Options, Recipe, SameRun
+from tinydl.recipes.recipe import Options, Recipe
+from tinydl.recipes.training import callbacks, count, fit
 from tinydl.tensor import Tensor, tensor
-from tinydl.train import Callback, Checkpoint, Trainer
+from tinydl.train import Callback, Trainer
 
 HIDDEN = 4
 
@@ -94,15 +95,13 @@ def run(options: Options) -> dict[str, Any]:
         binary_cross_entropy_with_logits,
         Adam(model.parameters(), lr=0.05),
         {"accuracy": right},
-        [SameRun(options), snapshots, Checkpoint(options.checkpoint, every=50)],
+        callbacks(options, snapshots, every=50),
         progress=options.progress,
     )
     loader = DataLoader(
         (x, y), options.batch_size, shuffle=True, generator=generator.fork(), device=options.device
     )
-    history = trainer.fit(loader, epochs=options.epochs, resume=options.resume_from())
-    history.to_csv(options.out / "history.csv")
-    history.plot(options.out / "curves.png")
+    history = fit(options, trainer, loader, None)
     plot.boundaries(
         chosen(snapshots.steps()),
         table.x,
@@ -118,7 +117,7 @@ def run(options: Options) -> dict[str, Any]:
         "accuracy": accuracy,
         "baseline_linear_accuracy": 0.75,
         "train_loss": history["loss"][-1],
-        "parameters": sum(p.size for p in model.parameters()),
+        "parameters": count(model),
         "seconds": round(time.perf_counter() - start, 2),
     }
 

@@ -1,6 +1,9 @@
 """Trainer: the training loop.
 
 for each epoch, for each batch:   loss(model(x), y).backward();   optimizer.step()
+
+Networks that are trained against each other take their steps differently: they derive a trainer with a `step` of its
+own.
 """
 
 from __future__ import annotations
@@ -31,7 +34,8 @@ class Trainer:
     `loss(prediction, target)` gives a tensor with one element. `metrics` maps names to functions of the same
     arguments (or lists functions, which go by their own names); they are averaged over the rows. `schedule`
     sets the learning rate. `callbacks` are told of every epoch. `progress` shows a bar. Batches are pairs (x, y) of
-    tensors whose shapes and dtypes the model and the loss take: what these raise, `fit` raises.
+    tensors whose shapes and dtypes the model and the loss take: what these raise, `fit` raises. All tensors of a
+    batch but the last are inputs of the model, the last is the target.
     """
 
     def __init__(
@@ -106,9 +110,9 @@ class Trainer:
         was_training = self.model.training
         self.model.eval()
         with no_grad():
-            for x, y in data:
-                prediction = self.model(x)
-                averages.add(len(y), self._measured(prediction, y, self.loss(prediction, y)))
+            for *inputs, target in data:
+                prediction = self.model(*inputs)
+                averages.add(len(target), self._measured(prediction, target, self.loss(prediction, target)))
         self.model.train(was_training)
         return averages.values()
 
@@ -130,6 +134,16 @@ class Trainer:
         self.model.train(was_training)
         return cat(outputs)
 
+    def step(self, *batch: Tensor) -> dict[str, float]:
+        """One step of the optimiser on a batch (inputs of the model, then the target): loss and metrics before it."""
+        *inputs, target = batch
+        prediction = self.model(*inputs)
+        loss = self.loss(prediction, target)
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        return self._measured(prediction, target, loss)
+
     def _progress_bar(self, train: DataLoader, last: int) -> Any:
         if not self.progress:  # not tqdm(disable=True): that takes a lock that forked processes share
             return _NoBar()
@@ -145,13 +159,8 @@ class Trainer:
         self.model.train()
         lr = self.optimizer.lr
         bar.set_description(f"epoch {number}")
-        for x, y in train:
-            prediction = self.model(x)
-            loss = self.loss(prediction, y)
-            self.optimizer.zero_grad()
-            loss.backward()
-            self.optimizer.step()
-            averages.add(len(y), self._measured(prediction, y, loss))
+        for batch in train:
+            averages.add(len(batch[-1]), self.step(*batch))
             if self.schedule is not None and self.schedule.every == "batch":
                 self.schedule.step()
             bar.update()

@@ -1,0 +1,27 @@
+"""What recipes share that train with a Trainer: a run that can be resumed, and the record of it."""
+
+from __future__ import annotations
+
+from tinydl.data.loader import DataLoader
+from tinydl.nn import Module
+from tinydl.recipes.recipe import Options, SameRun
+from tinydl.train import Callback, Checkpoint, History, Trainer
+
+
+def callbacks(options: Options, *own: Callback, every: int = 1) -> list[Callback]:
+    """The recipe's own callbacks between the two that every run has: it is resumed as what it was, and saved."""
+    return [SameRun(options), *own, Checkpoint(options.checkpoint, every)]
+
+
+def fit(options: Options, trainer: Trainer, train: DataLoader, validation: DataLoader | None) -> History:
+    """Trains for `options.epochs`, or goes on where the run stopped; writes history.csv and curves.png."""
+    options.out.mkdir(parents=True, exist_ok=True)
+    history = trainer.fit(train, validation, epochs=options.epochs, resume=options.resume_from())
+    history.to_csv(options.out / "history.csv")
+    history.plot(options.out / "curves.png")
+    return history
+
+
+def count(model: Module) -> int:
+    """How many numbers the network learns."""
+    return sum(p.size for p in model.parameters())
