@@ -64,6 +64,31 @@ def test_what_is_not_covered_runs_the_textbook(
     assert tuple(name for name, _ in calls) == textbook
 
 
+# ---- one window
+
+
+@pytest.mark.parametrize(
+    ("size", "kernel", "padding", "one"),
+    [
+        ((5, 5), (5, 5), NONE, True),
+        ((3, 4), (3, 4), NONE, True),
+        ((1, 1), ONE, NONE, True),
+        ((5, 4), (5, 5), (0, 1), False),
+        ((5, 5), (5, 4), NONE, False),
+        ((4, 5), (3, 5), NONE, False),
+        ((5, 5), (5, 5), (1, 0), False),
+        ((5, 5), (5, 5), (0, 1), False),
+    ],
+)
+def test_a_kernel_that_covers_the_image_is_one_product(
+    size: Any, kernel: Any, padding: Any, one: bool, record: Any
+) -> None:
+    calls = record(cpu, "matmul", "_windows", "_multiply")
+    convolve(np.ones((2, 3, *size)), np.ones((4, 3, *kernel)), padding=padding)
+    names = [name for name, _ in calls]
+    assert names == ["matmul"] * 3 if one else "matmul" not in names
+
+
 # ---- the gradient of the input
 
 

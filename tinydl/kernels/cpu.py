@@ -96,6 +96,9 @@ def conv2d(
     """out[n, o] = sum over c of x[n, c] correlated with weight[o, c]: one product for each row of the output."""
     if not _covered(x, dilation, groups):
         return reference.conv2d(xp, x, weight, stride, padding, dilation, groups)
+    if _is_one_window(x.shape[2:], weight.shape[2:], padding):
+        out = matmul(xp, weight.reshape(len(weight), -1), _one_window(_rows_first(x)))
+        return _shown(out.reshape(1, len(out), 1, -1))
     oh = output_size(x.shape[2], weight.shape[2], stride[0], padding[0], 1)
     ow = output_size(x.shape[3], weight.shape[3], stride[1], padding[1], 1)
     return _shown(_correlate(_rows_first(x), weight, stride, padding, (oh, ow)))
@@ -117,6 +120,9 @@ def conv2d_input_gradient(
     c, kh, kw = weight.shape[1:]
     oh, ow = g.shape[2:]
     g = _rows_first(g)
+    if _is_one_window(size, (kh, kw), padding):
+        dx = matmul(xp, weight.reshape(len(weight), -1).T, g[0, :, 0]).reshape(c, kh, kw, -1)
+        return _shown(np.ascontiguousarray(dx.swapaxes(0, 1)))
     if stride != (1, 1) or 2 * oh * ow <= size[0] * size[1]:
         return _shown(_scatter(g, weight, stride, padding, size))
     if c < _FEW and kw > 1 and padding[1] < kw:
@@ -141,6 +147,8 @@ def conv2d_weight_gradient(
     n, o, oh, ow = g.shape
     c = x.shape[1]
     x, g = _rows_first(x), _rows_first(g).reshape(oh, o, ow * n)
+    if _is_one_window((x.shape[0], x.shape[2]), kernel, padding):
+        return matmul(xp, g[0], _one_window(x).T).reshape(o, c, *kernel)
     k, m = kernel[0] * kernel[1] * c, ow * n
 
     def compute(block: Block) -> Array:
@@ -164,6 +172,16 @@ def conv2d_weight_gradient(
 
 def _covered(x: Array, dilation: Pair, groups: int) -> bool:
     return dilation == (1, 1) and groups == 1 and x.dtype.kind == "f" and x.size > 0
+
+
+def _is_one_window(size: Pair, kernel: Pair, padding: Pair) -> bool:
+    """Whether the kernel covers the image and has one place there: then the layer is a dense one."""
+    return tuple(size) == tuple(kernel) and padding == (0, 0)
+
+
+def _one_window(x: Array) -> Array:
+    """An image (H, C, W, N) as columns (C H W, N), in the order of a kernel's weights."""
+    return x.swapaxes(0, 1).reshape(-1, x.shape[3])
 
 
 def _rows_first(x: Array) -> Array:
