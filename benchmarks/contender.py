@@ -17,6 +17,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import pairwise
 from typing import Any, TypeAlias
 
@@ -44,6 +45,25 @@ def tinydl() -> tuple[str, Start]:
     return td.__version__, start
 
 
+def tinydl_shards() -> tuple[str, Start]:
+    """tinydl's Trainer with a process for each of two cores."""
+
+    def start(row: Row, weights: Mapping[str, Array], batch: list[Array]) -> Step:
+        library = networks.tinydl()
+        model = row.network(library)
+        model.load_state_dict(dict(weights))
+        trainer = td.train.Trainer(
+            model,
+            partial(row.loss, library),
+            getattr(library.optim, row.optimizer)(model.parameters(), **row.options),
+            shards=2,
+        )
+        tensors = [td.tensor(array) for array in batch]
+        return lambda: trainer.step(*tensors)["loss"]
+
+    return td.__version__, start
+
+
 def pytorch(threads: int, compiled: bool = False) -> tuple[str, Start]:
     """PyTorch, eager or with its network compiled."""
     import torch
@@ -63,6 +83,7 @@ def pytorch(threads: int, compiled: bool = False) -> tuple[str, Start]:
 
 CONTENDERS: dict[str, Callable[[], tuple[str, Start]]] = {
     "tinydl": tinydl,
+    "tinydl-shards": tinydl_shards,
     "torch": lambda: pytorch(2),
     "torch-1-thread": lambda: pytorch(1),
     "torch-compile": lambda: pytorch(2, compiled=True),

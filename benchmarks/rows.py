@@ -20,8 +20,14 @@ def _classified(batch: int, *shape: int) -> Draw:
     return lambda random: [random.standard_normal((batch, *shape), np.float32), random.integers(0, 10, batch)]
 
 
+def _pictures_to_copy(random: np.random.Generator) -> list[Array]:
+    x = random.random((128, 1, 28, 28), np.float32)
+    return [x, x]
+
+
 def _pictures_and_noise(random: np.random.Generator) -> list[Array]:
-    return [random.random((128, 784), np.float32), random.standard_normal((128, 20), np.float32)]
+    x, noise = random.random((128, 784), np.float32), random.standard_normal((128, 20), np.float32)
+    return [x, noise, x]
 
 
 def _pictures_and_masks(random: np.random.Generator) -> list[Array]:
@@ -29,30 +35,31 @@ def _pictures_and_masks(random: np.random.Generator) -> list[Array]:
     return [x, (random.random(x.shape) > 0.5).astype(np.float32)]
 
 
-def _classification(library: Library, model: Any, x: Any, labels: Any) -> Any:
-    return library.cross_entropy(model(x), labels)
+def _classification(library: Library, scores: Any, labels: Any) -> Any:
+    return library.cross_entropy(scores, labels)
 
 
-def _reconstruction(library: Library, model: Any, x: Any) -> Any:
-    return library.mse(model(x), x)
+def _reconstruction(library: Library, picture: Any, x: Any) -> Any:
+    return library.mse(picture, x)
 
 
-def _evidence(library: Library, model: Any, x: Any, noise: Any) -> Any:
+def _evidence(library: Library, output: Any, x: Any) -> Any:
     """The negative evidence lower bound, per image."""
-    logits, mu, logvar = model(x, noise)
+    logits, mu, logvar = output
     error = library.bce_with_logits(logits, x, reduction="sum")
     return (error + library.gaussian_kl(mu, logvar)) / x.shape[0]
 
 
-def _segmentation(library: Library, model: Any, x: Any, mask: Any) -> Any:
-    return library.bce_with_logits(model(x), mask)
+def _segmentation(library: Library, logits: Any, mask: Any) -> Any:
+    return library.bce_with_logits(logits, mask)
 
 
 @dataclass(frozen=True)
 class Row:
     """A line of the table: what is trained on which batch, and the ratio to PyTorch that it has to reach.
 
-    `floor` must be reached, `goal` is aimed for. `loss(library, model, *batch)` is differentiated.
+    `floor` must be reached, `goal` is aimed for. A batch is the inputs of the network and, last, the target;
+    `loss(library, prediction, target)` is differentiated.
     """
 
     title: str
@@ -75,9 +82,11 @@ class Row:
         """A function that makes one training step each time it is called, and returns the loss before it."""
         optimizer = getattr(library.optim, self.optimizer)(model.parameters(), **self.options)
 
+        *inputs, target = batch
+
         def step() -> Any:
             optimizer.zero_grad()
-            loss = self.loss(library, model, *batch)
+            loss = self.loss(library, model(*inputs), target)
             loss.backward()
             optimizer.step()
             return loss
@@ -119,7 +128,7 @@ ROWS = {
         floor=1.2,
         goal=2.0,
         network=autoencoder,
-        batch=lambda random: [random.random((128, 1, 28, 28), np.float32)],
+        batch=_pictures_to_copy,
         loss=_reconstruction,
         optimizer="Adam",
         options={"lr": 1e-3},

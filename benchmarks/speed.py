@@ -40,7 +40,7 @@ from benchmarks.speed_report import chart, table
 
 RESULTS = Path(__file__).parent / "results"
 PEERS = ("jax", "mygrad", "autograd")  # for the MLP and LeNet-5 only
-CONTENDERS = ("torch-1-thread", "torch-compile", *PEERS)
+CONTENDERS = ("tinydl-shards", "torch-1-thread", "torch-compile", *PEERS)
 TOLERANCE = 1e-4  # relative
 COMPARED = {0: "before the first step", 1: "after one step", 3: "after three steps"}
 PAUSE = (

@@ -11,6 +11,7 @@ import numpy as np
 TITLES = {
     "tinydl": "tinydl",
     "torch": "PyTorch, 2 threads",
+    "tinydl-shards": "tinydl, 2 shards",
     "torch-1-thread": "PyTorch, 1 thread",
     "torch-compile": "torch.compile, 2 threads",
     "jax": "JAX jit",
@@ -19,12 +20,12 @@ TITLES = {
 }
 
 
-def ratios(row: dict[str, Any]) -> list[float] | None:
+def ratios(row: dict[str, Any], name: str = "tinydl") -> list[float] | None:
     """PyTorch's time divided by tinydl's for each round; None where the row was not timed."""
     contenders = row["contenders"]
-    if "seconds" not in contenders["tinydl"]:
+    if "seconds" not in contenders.get(name, {}):
         return None
-    pairs = zip(contenders["torch"]["seconds"], contenders["tinydl"]["seconds"], strict=True)
+    pairs = zip(contenders["torch"]["seconds"], contenders[name]["seconds"], strict=True)
     return [torch / tinydl for torch, tinydl in pairs]
 
 
@@ -47,7 +48,7 @@ def table(result: dict[str, Any]) -> str:
         "",
         f"The ratio is PyTorch's time (eager, {TITLES['torch'].partition(', ')[2]}, the fastest of "
         f"{result['settings']['processes']} processes) divided by tinydl's, the median over the rounds; in "
-        "parentheses the others' time divided by tinydl's.",
+        "parentheses the others' time divided by tinydl's; for shards, `Trainer(..., shards=2)`, the ratio again.",
         "",
         *_markdown(head, [_line(row, others) for row in rows]),
         *_remarks(rows),
@@ -81,7 +82,7 @@ def table(result: dict[str, Any]) -> str:
 
 
 def chart(result: dict[str, Any], path: Path) -> None:
-    """A bar for each row's ratio (blue at the goal and above), its quartiles, and marks for floor and goal."""
+    """A bar for each row's ratio (blue at the goal and above), its quartiles, and marks for floor, goal and shards."""
     timed = [(row, found) for row in result["rows"].values() if (found := ratios(row))]
     figure, axes = plt.subplots(figsize=(8, 0.6 * len(timed) + 1.4), layout="constrained")
     for place, (row, found) in enumerate(timed):
@@ -89,14 +90,18 @@ def chart(result: dict[str, Any], path: Path) -> None:
         axes.barh(place, middle, color="tab:blue" if middle >= row["goal"] else "tab:gray")
         axes.plot([low, high], [place, place], color="black", linewidth=1.5)
         axes.text(0.03, place, f"{middle:.2f}", va="center", color="white")
+        if shared := ratios(row, "tinydl-shards"):
+            axes.plot(
+                np.median(shared), place, "o", color="black", markersize=5, label=TITLES["tinydl-shards"]
+            )
         axes.plot(2 * [row["floor"]], [place - 0.4, place + 0.4], ":", color="black", label="floor")
         axes.plot(2 * [row["goal"]], [place - 0.4, place + 0.4], color="tab:red", label="goal")
     axes.axvline(1.0, color="black", linewidth=0.5)
     axes.set_yticks(range(len(timed)), [row["title"] for row, _ in timed])
     axes.invert_yaxis()
     axes.set_xlabel("time of PyTorch eager / time of tinydl, 2 cores: higher is better")
-    handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles[:2], labels[:2], loc="outside upper right", ncols=2)
+    named = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+    figure.legend(named.values(), named.keys(), loc="outside upper right", ncols=3)
     figure.savefig(path, dpi=120)
     plt.close(figure)
 
@@ -117,8 +122,13 @@ def _line(row: dict[str, Any], others: list[str]) -> list[str]:
     cells = []
     for name in others:
         other = contenders.get(name, {})
-        seconds = np.median(other["seconds"]) if "seconds" in other else None
-        cells.append(_why(other) if seconds is None else f"{1e3 * seconds:.3g} ({seconds / tinydl:.2f})")
+        if "seconds" not in other:
+            cells.append(_why(other))
+            continue
+        seconds = np.median(other["seconds"])
+        shared = ratios(row, name) if name == "tinydl-shards" else None
+        compared = f"{seconds / tinydl:.2f}" if shared is None else f"**{np.median(shared):.2f}**"
+        cells.append(f"{1e3 * seconds:.3g} ({compared})")
     figures = [f"{1e3 * tinydl:.3g}", f"{1e3 * torch:.3g}", f"**{middle:.2f}**", f"{low:.2f}-{high:.2f}"]
     return [row["title"], *figures, *limits, *cells]
 

@@ -18,6 +18,7 @@ PACKAGE = Path(td.__file__).parent
 
 # Each may import from those before it, and from its own.
 LAYERS = [
+    ["shards"],
     ["errors", "random", "kernels", "allocator", "version"],
     ["device"],
     ["strict", "cuda"],

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinydl as td
-from tinydl.random import as_generator
+from tinydl.random import Generator, as_generator
+from tinydl.shards import Shard, computing
 
 MASK = 2**64 - 1
 
@@ -321,3 +322,38 @@ def test_repr_shows_the_place() -> None:
     g = td.Generator(3)
     g.random(3)
     assert repr(g) == "Generator(seed=3, counter=1)"
+
+
+@pytest.mark.parametrize("draw", ["random", "normal"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_processes_that_share_a_batch_draw_the_rows_of_one(draw, dtype):
+    whole, shares = Generator(5), Generator(5)
+    everything = getattr(whole, draw)((7, 3), dtype)
+    state = shares.get_state()
+    for start, stop in ((0, 2), (2, 7)):
+        shares.set_state(state)
+        with computing(Shard(start, stop, 7, lambda values: values)):
+            part = getattr(shares, draw)((stop - start, 3), dtype)
+        assert part.tobytes() == everything[start:stop].tobytes()
+        assert shares.get_state() == whole.get_state()
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda g: g.random(),
+        lambda g: g.normal((1, 3)),
+        lambda g: g.integers(0, 5, (6, 3)),
+        lambda g: g.words(3),
+        lambda g: g.permutation(3),
+        lambda g: g.fork(),
+    ],
+)
+def test_other_draws_have_no_rows_to_share(draw):
+    generator = Generator(5)
+    with computing(Shard(0, 3, 6, lambda values: values)):
+        assert generator.integers(0, 5, (3, 2)).shape == (3, 2)
+        before = generator.get_state()
+        with pytest.raises(RuntimeError, match=r"a row for each row of the batch.*train with shards=1"):
+            draw(generator)
+        assert generator.get_state() == before

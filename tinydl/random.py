@@ -9,10 +9,13 @@ can be computed anywhere. The function is Philox4x64-10 (Salmon et al., "Paralle
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
+from tinydl.shards import Shard, computing, current
 
 Array: TypeAlias = npt.NDArray[Any]
 _WORDS_PER_BLOCK = 4
@@ -23,9 +26,11 @@ class Generator:
 
     Every draw starts at a fresh block of four 64-bit words and is made in C order of the asked shape, on the
     host: the same seed gives the same numbers on every device. `get_state()` and `set_state()` save and
-    restore the place in the stream.
+    restore the place in the stream. Where processes share a batch (`Trainer(shards=...)`), each draws for all of it
+    and keeps the numbers of its own rows.
 
-    Raises: TypeError for a seed that is no integer, ValueError for one out of range.
+    Raises: TypeError for a seed that is no integer, ValueError for one out of range; RuntimeError for a draw that is
+    not one number or more for each row of a shared batch.
     """
 
     def __init__(self, seed: int = 0) -> None:
@@ -45,6 +50,8 @@ class Generator:
 
         Raises: TypeError for an n that is no integer.
         """
+        if current() is not None:
+            raise RuntimeError(_NOT_BY_ROWS.format("words that belong to no row"))
         blocks = -(-n // _WORDS_PER_BLOCK)
         self._counter += blocks
         return self._philox.random_raw(blocks * _WORDS_PER_BLOCK)[:n]
@@ -55,6 +62,8 @@ class Generator:
         Raises: TypeError for another dtype, ValueError for sizes below 0.
         """
         shape, dtype, n = _checked("random", shape, dtype)
+        if (shard := current()) is not None:
+            return _own_rows(shard, shape, lambda whole: self.random(whole, dtype))
         if dtype == np.float32:  # two numbers a word, low half first
             halves = self.words(-(-n // 2)).astype("<u8", copy=False).view("<u4")[:n]
             return ((halves >> 8).astype(np.float32) * np.float32(2**-24)).reshape(shape)
@@ -77,6 +86,8 @@ class Generator:
         Float32 or float64; raises TypeError for another dtype, ValueError for sizes below 0.
         """
         shape, dtype, n = _checked("normal", shape, dtype)
+        if (shard := current()) is not None:
+            return _own_rows(shard, shape, lambda whole: self.normal(whole, dtype))
         pairs = -(-n // 2)
         u, v = self.random((2, pairs), dtype)
         one, tau = dtype.type(1), dtype.type(2 * math.pi)
@@ -127,6 +138,20 @@ class Generator:
 
 
 GeneratorLike: TypeAlias = "Generator | int | np.random.Generator | None"
+
+
+_NOT_BY_ROWS = (
+    "Generator: in a batch that processes share a draw must have a row for each row of the batch, got {}; "
+    "train with shards=1"
+)
+
+
+def _own_rows(shard: Shard, shape: tuple[int, ...], draw: Callable[[tuple[int, ...]], Array]) -> Array:
+    """What is drawn for the rows of this process: drawn for all, and sliced."""
+    if shape[:1] != (shard.stop - shard.start,):
+        raise RuntimeError(_NOT_BY_ROWS.format(f"shape {shape} beside {shard.stop - shard.start} rows"))
+    with computing(None):
+        return draw((shard.rows, *shape[1:]))[shard.start : shard.stop]
 
 
 def _checked(

@@ -182,3 +182,20 @@ def test_results_are_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     written = json.loads((tmp_path / "speed.json").read_text())
     assert written["rows"] == rows
     assert {"machine", "versions", "date", "commit", "settings", "command"} <= set(written)
+
+
+def test_shards_have_a_ratio_of_their_own(tmp_path: Path) -> None:
+    measured = row(
+        tinydl=timed(4.0), torch=timed(3.0) | {"processes": [3.0]}, **{"tinydl-shards": timed(2.0)}
+    )
+    text = speed_report.table(result(mlp=measured))
+    assert "| tinydl, 2 shards |" in text
+    assert "| 2e+03 (**1.50**) |" in text
+    assert "**0.75**" in text
+    speed_report.chart(result(mlp=measured), tmp_path / "chart.png")
+    assert (tmp_path / "chart.png").stat().st_size > 1000
+
+
+def test_shards_make_the_steps_of_one_process(mlp: Any) -> None:
+    found = mlp("tinydl-shards")["contenders"]
+    np.testing.assert_allclose(found["tinydl-shards"]["losses"], found["tinydl"]["losses"], rtol=1e-5)

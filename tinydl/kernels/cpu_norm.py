@@ -25,10 +25,10 @@ def batch_norm(
     xp: ModuleType, x: Array, weight: Array | None, bias: Array | None, eps: float
 ) -> tuple[Array, Array, Array]:
     """weight (x - m) / sqrt(v + eps) + bias, and mean m and variance v of each channel."""
-    axes = _axes(x)
-    if axes is None:
+    axes = memory_axes(x)
+    if not _blocked(x, axes):
         return reference.batch_norm(xp, x, weight, bias, eps)
-    rows = _rows(x, axes)
+    rows = in_rows(x, axes)
     out = np.empty_like(rows)
     c, count = rows.shape[1], x.size // x.shape[1]
     mean, var = np.empty(c, x.dtype), np.empty(c, x.dtype)
@@ -44,17 +44,17 @@ def batch_norm(
             centred += bias[block, None]
 
     threads.each(_blocks(rows), compute, _COST * x.size)
-    return _images(out, x, axes), mean, var
+    return as_images(out, x, axes), mean, var
 
 
 def batch_norm_gradient(
     xp: ModuleType, g: Array, x: Array, weight: Array | None, mean: Array, var: Array, eps: float
 ) -> tuple[Array, Array, Array]:
     """The gradients of x, weight and bias, as in reference.py."""
-    axes = _axes(x)
-    if axes is None:
+    axes = memory_axes(x)
+    if not _blocked(x, axes):
         return reference.batch_norm_gradient(xp, g, x, weight, mean, var, eps)
-    rows, gs = _rows(x, axes), _rows(g, axes)
+    rows, gs = in_rows(x, axes), in_rows(g, axes)
     out = np.empty_like(rows)
     c, count = rows.shape[1], x.size // x.shape[1]
     dw, db = np.empty(c, x.dtype), np.empty(c, x.dtype)
@@ -71,25 +71,29 @@ def batch_norm_gradient(
         dx *= (r if weight is None else r * weight[block])[:, None]
 
     threads.each(_blocks(rows), compute, _COST * x.size)
-    return _images(out, x, axes), dw, db
+    return as_images(out, x, axes), dw, db
 
 
-def _axes(x: Array) -> tuple[int, ...] | None:
-    """The axes of x (N, C, ...) as they lie in memory, the channels second; None where blocks would not help."""
+def _blocked(x: Array, axes: tuple[int, ...]) -> bool:
+    """Whether blocks of channels help."""
     if x.ndim < 3 or x.size == 0 or x.dtype.kind != "f":
-        return None
-    axes = (2, 1, 3, 0) if x.ndim == 4 and x.strides[0] <= x.strides[3] else tuple(range(x.ndim))
+        return False
     ordered = x.transpose(axes)
-    return axes if ordered.flags.c_contiguous and ordered[0, 0].size >= _SHORT else None
+    return ordered.flags.c_contiguous and ordered[0, 0].size >= _SHORT
 
 
-def _rows(x: Array, axes: tuple[int, ...]) -> Array:
+def memory_axes(x: Array) -> tuple[int, ...]:
+    """The axes of x (N, C, ...) as they lie in memory, the channels second."""
+    return (2, 1, 3, 0) if x.ndim == 4 and x.strides[0] <= x.strides[3] else tuple(range(x.ndim))
+
+
+def in_rows(x: Array, axes: tuple[int, ...]) -> Array:
     """x as (A, C, B), its axes in that order: a copy where it does not lie so."""
     ordered = x.transpose(axes)
     return np.ascontiguousarray(ordered).reshape(*ordered.shape[:2], -1)
 
 
-def _images(rows: Array, x: Array, axes: tuple[int, ...]) -> Array:
+def as_images(rows: Array, x: Array, axes: tuple[int, ...]) -> Array:
     """Rows (A, C, B) with the axes of x again."""
     return rows.reshape([x.shape[i] for i in axes]).transpose(np.argsort(axes))
 

@@ -164,6 +164,23 @@ def one_blas_thread() -> Iterator[None]:
                 _set_threads(state.before)
 
 
+def cores() -> int:
+    """How many cores kernels use."""
+    return _state.cores
+
+
+@contextmanager
+def limited(cores: int) -> Iterator[None]:
+    """Inside it kernels use that many cores, in this process, and matrix products one thread."""
+    state = _state
+    before, state.cores = state.cores, cores
+    try:
+        with one_blas_thread():
+            yield
+    finally:
+        state.cores = before
+
+
 def _set_threads(numbers: Sequence[int]) -> None:
     for library, number in zip(_blas(), numbers, strict=True):
         # Newer versions let the thread that sets it first alone set it again, until it is told that this has ended.

@@ -18,9 +18,11 @@ from typing import Any
 
 from tinydl.device import Array
 from tinydl.errors import DeviceError, DTypeError, ShapeError
+from tinydl.kernels import shared_norm
 from tinydl.op import Op, check_tensors
 from tinydl.ops.reduce import mean, var
 from tinydl.ops.shape import reshape
+from tinydl.shards import current
 from tinydl.tensor import Tensor
 
 
@@ -55,10 +57,19 @@ class BatchNorm(Op):
         self.eps = eps
 
     def forward(self, x: Array, weight: Array | None, bias: Array | None) -> Array:
-        out, self.mean, self.var = self.device.kernels.batch_norm(self.device.xp, x, weight, bias, self.eps)
+        shard = current()
+        if shard is not None:
+            out, self.mean, self.var = shared_norm.batch_norm(x, weight, bias, self.eps, shard)
+        else:
+            out, self.mean, self.var = self.device.kernels.batch_norm(
+                self.device.xp, x, weight, bias, self.eps
+            )
         return out
 
     def backward(self, g: Any, x: Any, weight: Any) -> Any:
+        shard = current()
+        if shard is not None:
+            return shared_norm.batch_norm_gradient(g, x, weight, self.mean, self.var, self.eps, shard)
         if not isinstance(g, Tensor):  # all three at once
             return self.device.kernels.batch_norm_gradient(
                 self.device.xp, g, x, weight, self.mean, self.var, self.eps
@@ -145,6 +156,9 @@ def batch_norm(
     along = (1, c) + (1,) * (x.ndim - 2)
     if training:
         n = x.size // c if c else 0
+        shard = current()
+        if shard is not None:
+            n = shard.of_whole(n)
         if n < 2:
             raise ShapeError(who, f"training needs more than one value a channel, got {n} (input {x.shape})")
         op = BatchNorm(eps)

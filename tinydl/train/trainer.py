@@ -8,6 +8,7 @@ own.
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +24,7 @@ from tinydl.tensor import Tensor
 from tinydl.train.callbacks import Callback
 from tinydl.train.checkpoint import load_checkpoint
 from tinydl.train.history import History
+from tinydl.train.shards import Shards
 
 Loss = Callable[[Any, Any], Tensor]
 Metric = Callable[[Any, Any], "float | Tensor"]
@@ -36,6 +38,12 @@ class Trainer:
     sets the learning rate. `callbacks` are told of every epoch. `progress` shows a bar. Batches are pairs (x, y) of
     tensors whose shapes and dtypes the model and the loss take: what these raise, `fit` raises. All tensors of a
     batch but the last are inputs of the model, the last is the target.
+
+    With `shards` above 1 that many processes share every step, on Linux and the CPU: train/shards.py says how. A step
+    computes what it does on one, up to the rounding of sums, and gives the same bits for the same number of shards.
+    The processes have the model as it is at the first step of a call of `fit`: what a callback changes in it later,
+    other than parameters, only this one sees. Raises ValueError for `shards` below 1; in training RuntimeError
+    for a model that can't be shared.
     """
 
     def __init__(
@@ -47,7 +55,10 @@ class Trainer:
         callbacks: Sequence[Callback] = (),
         schedule: Schedule | None = None,
         progress: bool = True,
+        shards: int = 1,
     ) -> None:
+        if not isinstance(shards, int) or shards < 1:
+            raise ValueError(f"Trainer: shards must be an integer of 1 or more, got {shards!r}")
         if not isinstance(metrics, Mapping):
             metrics = {getattr(metric, "__name__", type(metric).__name__): metric for metric in metrics}
         self.model = model
@@ -57,6 +68,8 @@ class Trainer:
         self.callbacks = list(callbacks)
         self.schedule = schedule
         self.progress = progress
+        self.shards = shards
+        self._processes: Shards | None = None
         self.history = History()
         self.loader: DataLoader | None = None  # of the training data, while `fit` runs
         self.stop = False  # a callback sets it to end training after the epoch
@@ -73,13 +86,16 @@ class Trainer:
 
         With `resume`, the path of a checkpoint, the call that wrote it goes on where it stopped: with the same
         arguments the result is the same to the bit as that of a call that never stopped. Raises ValueError for a
-        loader without batches, FloatingPointError for a loss that is not finite, RuntimeError for one of several
-        elements; for a checkpoint FileNotFoundError, and ValueError or KeyError when it does not fit.
+        loader without batches and a validation loader with a transform, FloatingPointError for a loss (any number
+        whose name ends so) that is not finite, RuntimeError for one of several elements; for a checkpoint
+        FileNotFoundError, and ValueError or KeyError when it does not fit.
         """
         if len(train) == 0:
             raise ValueError("Trainer.fit: the training loader has no batches")
         if validation is not None and len(validation) == 0:
             raise ValueError("Trainer.fit: the validation loader has no batches")
+        if validation is not None:
+            _refuse_transform("Trainer.fit: the validation loader", validation)
         self.loader = train
         self.stop = False
         self.first_epoch = len(self.history.rows)
@@ -88,12 +104,15 @@ class Trainer:
         for callback in self.callbacks:
             callback.on_fit_begin(self)
         last = self.first_epoch + epochs
-        with self._progress_bar(train, last) as bar:
-            while len(self.history.rows) < last and not self.stop:
-                row = self._epoch(train, validation, bar)
-                self.history.append(row)
-                for callback in self.callbacks:
-                    callback.on_epoch_end(self, row)
+        try:
+            with self._progress_bar(train, last) as bar:
+                while len(self.history.rows) < last and not self.stop:
+                    row = self._epoch(train, validation, bar)
+                    self.history.append(row)
+                    for callback in self.callbacks:
+                        callback.on_epoch_end(self, row)
+        finally:
+            self._end_processes()
         for callback in self.callbacks:
             callback.on_fit_end(self)
         self.model.eval()
@@ -102,10 +121,12 @@ class Trainer:
     def evaluate(self, data: DataLoader) -> dict[str, float]:
         """Loss and metrics over all batches, as floats, the model in evaluation mode; nothing is recorded.
 
-        Raises: ValueError for a loader without batches; what the model, the loss and the metrics raise.
+        Raises: ValueError for a loader without batches or with a transform; what the model, the loss and the metrics
+        raise.
         """
         if len(data) == 0:
             raise ValueError("Trainer.evaluate: the loader has no batches")
+        _refuse_transform("Trainer.evaluate: the loader", data)
         averages = _Averages()
         was_training = self.model.training
         self.model.eval()
@@ -135,14 +156,44 @@ class Trainer:
         return cat(outputs)
 
     def step(self, *batch: Tensor) -> dict[str, float]:
-        """One step of the optimiser on a batch (inputs of the model, then the target): loss and metrics before it."""
+        """One step on a batch: the inputs of the model, then the target. Returns loss and metrics before it, as floats.
+
+        Tensors (N, ...) of the shapes and dtypes that the model and the loss take. Raises what the model and the loss raise, and RuntimeError for a step that `shards` processes can't share.
+        """
         *inputs, target = batch
+        if self.shards > 1:
+            return self._shared_step(inputs, target)
         prediction = self.model(*inputs)
         loss = self.loss(prediction, target)
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
         return self._measured(prediction, target, loss)
+
+    def _shared_step(self, inputs: Sequence[Tensor], target: Tensor) -> dict[str, float]:
+        """The same on several processes."""
+        try:
+            if self._processes is None:
+                self._processes = Shards(self.model, self.shards)
+            prediction = self._processes(*inputs)
+            loss = self.loss(prediction, target)
+            self.optimizer.zero_grad()
+            loss.backward()
+            self._processes.backward()
+            self.optimizer.step()
+            return self._measured(prediction, target, loss)
+        except BaseException:
+            self._end_processes()
+            raise
+
+    def _end_processes(self) -> None:
+        if self._processes is not None:
+            self._processes.close()
+            self._processes = None
+
+    def optimizers(self) -> dict[str, Optimizer]:
+        """The optimisers by their names in a checkpoint. A trainer with more than one adds them here. Never raises."""
+        return {"optimizer": self.optimizer}
 
     def _progress_bar(self, train: DataLoader, last: int) -> Any:
         if not self.progress:  # not tqdm(disable=True): that takes a lock that forked processes share
@@ -165,10 +216,12 @@ class Trainer:
                 self.schedule.step()
             bar.update()
         row: dict[str, float] = {"epoch": number, **averages.values()}
-        if row["loss"] != row["loss"] or abs(row["loss"]) == float("inf"):
-            raise FloatingPointError(
-                f"Trainer.fit: the loss of epoch {number} is {row['loss']}; a smaller learning rate may help"
-            )
+        for name, value in row.items():
+            if name.endswith("loss") and not math.isfinite(value):
+                raise FloatingPointError(
+                    f"Trainer.fit: the {name.replace('_', ' ')} of epoch {number} is {value}; "
+                    "a smaller learning rate may help"
+                )
         if validation is not None:
             row |= {f"validation_{name}": value for name, value in self.evaluate(validation).items()}
         if isinstance(self.schedule, ReduceLROnPlateau):
@@ -183,6 +236,15 @@ class Trainer:
         with no_grad():
             values = {name: metric(prediction, target) for name, metric in self.metrics.items()}
         return {"loss": loss.item()} | {name: float(value) for name, value in values.items()}
+
+
+def _refuse_transform(who: str, loader: DataLoader) -> None:
+    # a list of batches will do for a loader
+    if getattr(loader, "transform", None) is not None:
+        raise ValueError(
+            f"{who} has a transform; random changes are for training alone: "
+            "measure on a DataLoader of the unchanged data"
+        )
 
 
 class _NoBar(AbstractContextManager["_NoBar"]):
