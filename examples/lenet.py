@@ -1,7 +1,9 @@
 """LeNet-5 from layers, trained on real digits by a loop that fits on one screen.
 
-python examples/lenet.py
+python examples/lenet.py [EPOCHS]
 """
+
+import sys
 
 import numpy as np
 
@@ -38,7 +40,7 @@ loader = td.data.DataLoader(
 )
 optimizer = td.optim.Adam(model.parameters(), lr=2e-3)
 
-for epoch in range(5):
+for epoch in range(int(sys.argv[1]) if len(sys.argv) > 1 else 5):
     for x, y in loader:
         loss = td.losses.cross_entropy(model(x), y)  # forward: every operation is recorded
         optimizer.zero_grad()

@@ -31,9 +31,9 @@ LAYERS = [
     ["nn", "optim"],
     ["data"],
     ["models", "plot"],
-    ["train", "testing"],
+    ["train", "testing", "explain"],
     ["recipes"],
-    ["predict"],
+    ["predict", "removebg"],
     ["cli"],
 ]
 RANK = {name: i for i, names in enumerate(LAYERS) for name in names}

@@ -108,3 +108,10 @@ def test_torch_has_the_same_variances(name: str) -> None:
     }[name](torch.empty(shape))
     ours = getattr(init, name)(shape, generator=0)
     assert ours.data.std() == pytest.approx(float(theirs.std()), rel=0.05)
+
+
+@pytest.mark.parametrize("shape", [(), (0, 3), (5,), (3, 11_000), (7, 3, 5_000)])
+def test_pieces_are_those_of_one_draw(shape: tuple[int, ...]) -> None:
+    pieces, whole = td.Generator(3), td.Generator(3)
+    assert init.uniform(shape, 0.5, pieces).numpy().tobytes() == whole.uniform(-0.5, 0.5, shape).tobytes()
+    assert pieces.get_state() == whole.get_state()

@@ -313,3 +313,41 @@ def test_a_checkpoint_that_does_not_fit_is_one_sentence(
     broken.output.bias.data = np.full(10, np.nan, np.float32)
     save(broken)
     assert "the network answers with no numbers" in fails(ask, capsys)
+
+
+# ---- why
+
+
+def test_an_answer_is_explained_in_a_picture(run: Path, tmp_path: Path, mnist: Any, capsys: Any) -> None:
+    picture = tmp_path / "seven.png"
+    Image.fromarray(mnist.test.images[0]).resize((90, 90)).save(picture)
+    capsys.readouterr()
+    assert main(["explain", str(run), str(picture)]) == 0
+    digit = int(predict_digit(run, picture).argmax())
+    out = run / "explained_seven.png"
+    assert capsys.readouterr().out == f"{picture} looks like a {digit}; what that depends on is in {out}\n"
+    with Image.open(out) as drawn:
+        assert drawn.width > 1000
+        assert np.asarray(drawn.convert("L")).std() > 20
+    assert main(["explain", str(run), str(picture), "-o", str(tmp_path / "why.png")]) == 0
+    assert (tmp_path / "why.png").read_bytes() == out.read_bytes()  # the same noise
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["PICTURE", "-o", "why.jpg"], "expected a path that ends in .png"),
+        (["nothing.png"], "nothing.png: No such file"),
+    ],
+)
+def test_what_can_not_be_explained_is_one_sentence(
+    arguments: list[str], said: str, run: Path, tmp_path: Path, mnist: Any, capsys: Any
+) -> None:
+    picture = tmp_path / "seven.png"
+    Image.fromarray(mnist.test.images[0]).save(picture)
+    arguments = [str(picture) if a == "PICTURE" else a for a in arguments]
+    capsys.readouterr()
+    assert main(["explain", str(run), *arguments]) == 1
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1

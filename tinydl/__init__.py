@@ -6,7 +6,7 @@ x = td.tensor([1.0, 2.0, 3.0], requires_grad=True)
 x.grad                                    # tensor([2., 4., 6.])
 """
 
-from tinydl import data, functional, init, losses, metrics, models, nn, optim, plot, testing, train
+from tinydl import data, explain, functional, init, losses, metrics, models, nn, optim, plot, testing, train
 from tinydl.autograd import detect_anomaly, grad, no_grad
 from tinydl.calculus import hessian, hvp, jacobian, jvp, vjp
 from tinydl.creation import arange, eye, full, ones, ones_like, rand, randn, zeros, zeros_like
@@ -63,6 +63,7 @@ __all__ = [
     "detect_anomaly",
     "einsum",
     "exp",
+    "explain",
     "eye",
     "flatten",
     "flip",

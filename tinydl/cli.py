@@ -1,4 +1,4 @@
-"""The command line: `tinydl train`, `tinydl predict`, `tinydl data`, `tinydl info`."""
+"""The command line: `tinydl train`, `predict`, `explain`, `removebg`, `data` and `info`."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from pathlib import Path
 
 from tinydl.data import catalogue
 from tinydl.device import get_device
-from tinydl.predict import bars, predict_digit
+from tinydl.predict import bars, explain_digit, predict_digit
 from tinydl.recipes import RECIPES, Options
 from tinydl.recipes.classify import DATA
 from tinydl.recipes.recipe import CHECKPOINT, versions, write_metrics
+from tinydl.recipes.removebg import LEARNED_FROM
+from tinydl.removebg import remove_background
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -110,6 +112,20 @@ def _predict(asked: argparse.Namespace) -> int:
     return 0
 
 
+def _explain(asked: argparse.Namespace) -> int:
+    out = asked.out or asked.run / f"explained_{asked.picture.stem}.png"
+    probabilities = explain_digit(asked.run, asked.picture, out)
+    print(f"{asked.picture} looks like a {int(probabilities.argmax())}; what that depends on is in {out}")
+    return 0
+
+
+def _removebg(asked: argparse.Namespace) -> int:
+    kept = remove_background(asked.run, asked.picture, asked.out)
+    print(f"{asked.out} keeps {kept:.0%} of {asked.picture}")
+    print(f"The network has seen nothing but {LEARNED_FROM}; on other pictures it may well be wrong.")
+    return 0
+
+
 def _data(asked: argparse.Namespace) -> int:
     for row in catalogue():
         print(f"{row.name:14} {row.what}")
@@ -159,6 +175,33 @@ def _parser() -> argparse.ArgumentParser:
     )
     predict.add_argument("picture", type=Path, metavar="PICTURE", help="any picture of one digit")
     predict.set_defaults(command=_predict)
+
+    explain = commands.add_parser("explain", help="show which pixels the answer to a picture depends on")
+    explain.add_argument(
+        "run", type=_folder, metavar="DIR", help="folder of the training, such as runs/lenet"
+    )
+    explain.add_argument("picture", type=Path, metavar="PICTURE", help="any picture of one digit")
+    explain.add_argument(
+        "-o", "--out", type=Path, metavar="FILE", help="the PNG to write (default DIR/explained_PICTURE.png)"
+    )
+    explain.set_defaults(command=_explain)
+
+    removebg = commands.add_parser(
+        "removebg",
+        help="make the background of a picture transparent",
+        description="Make the background of a picture transparent, with the network of `tinydl train removebg`. "
+        f"It has learned from {LEARNED_FROM}.",
+    )
+    removebg.add_argument("picture", type=Path, metavar="PICTURE", help="a picture of one object")
+    removebg.add_argument("-o", "--out", type=Path, required=True, metavar="OUT.png", help="the PNG to write")
+    removebg.add_argument(
+        "--run",
+        type=_folder,
+        default=Path("runs") / "removebg",
+        metavar="DIR",
+        help="folder of the training (default runs/removebg)",
+    )
+    removebg.set_defaults(command=_removebg)
 
     data = commands.add_parser("data", help="the data sets that come with tinydl")
     data.add_argument("what", choices=["list"])

@@ -17,6 +17,10 @@ from tinydl.errors import ShapeError
 from tinydl.random import GeneratorLike, as_generator
 from tinydl.tensor import Tensor, tensor
 
+# Weights are drawn in pieces that stay in the cache: several times as fast for millions. A piece takes whole blocks
+# of the generator, so the numbers are those of one draw.
+_PIECE = 1 << 15
+
 
 def glorot_uniform(shape: tuple[int, ...], gain: float = 1.0, generator: GeneratorLike = None) -> Tensor:
     """Uniform in +- gain sqrt(6 / (fan_in + fan_out)), float32 (Glorot and Bengio, 2010).
@@ -80,7 +84,13 @@ def orthogonal(shape: tuple[int, ...], gain: float = 1.0, generator: GeneratorLi
 
 def uniform(shape: tuple[int, ...], bound: float, generator: GeneratorLike = None) -> Tensor:
     """Uniform in [-bound, bound), float32, any shape. Raises ValueError for sizes below 0."""
-    return tensor(as_generator(generator).uniform(-bound, bound, shape))
+    generator = as_generator(generator)
+    weights = np.empty(shape, np.float32)
+    flat = weights.reshape(-1)
+    for start in range(0, flat.size, _PIECE):
+        piece = flat[start : start + _PIECE]
+        piece[...] = generator.uniform(-bound, bound, piece.size)
+    return tensor(weights)
 
 
 def normal(shape: tuple[int, ...], std: float, generator: GeneratorLike = None) -> Tensor:

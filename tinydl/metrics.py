@@ -17,10 +17,13 @@ from tinydl.tensor import Tensor
 def accuracy(prediction: Tensor, target: Tensor) -> float:
     """The share of right answers: scores (N, C, ...) against integer labels (N, ...).
 
-    The scores may have any dtype. Raises ValueError for shapes that do not fit or no labels at all, RuntimeError
+    The scores may have any dtype. Of targets that are probabilities (N, C, ...), as of mixed images, the most
+    probable class is the right answer. Raises ValueError for shapes that do not fit or no labels at all, RuntimeError
     for two devices.
     """
     check_tensors("accuracy", prediction, target)
+    if target.ndim > 1 and target.shape == prediction.shape and target.dtype.kind == "f":
+        target = target.argmax(1)
     if prediction.ndim != target.ndim + 1 or prediction.shape[:1] + prediction.shape[2:] != target.shape:
         raise ShapeError("accuracy", f"scores {prediction.shape} do not fit labels {target.shape}")
     if target.size == 0:

@@ -1,4 +1,4 @@
-"""Asking a trained network about a picture: `tinydl predict runs/lenet PICTURE`."""
+"""Asking a trained network about a picture: `tinydl predict runs/lenet PICTURE`, and why: `tinydl explain`."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from tinydl import explain
 from tinydl.autograd import no_grad
 from tinydl.data.errors import DataError
 from tinydl.data.picture_file import read_picture
 from tinydl.models import LeNet5
 from tinydl.ops.activation import softmax
+from tinydl.ops.shape import cat
 from tinydl.recipes.lenet import images
 from tinydl.recipes.recipe import CHECKPOINT
-from tinydl.tensor import tensor
+from tinydl.tensor import Tensor, tensor
 from tinydl.train.checkpoint import load_model, read_checkpoint
 
 _BAR = 40  # characters
@@ -26,6 +28,54 @@ def predict_digit(run: str | os.PathLike[str], picture: str | os.PathLike[str]) 
 
     Raises: FileNotFoundError when the run has no checkpoint, ValueError or KeyError for one of another network
     or of other data, DataError for a picture that can't be read or shows nothing.
+    """
+    return _answer(run, digit_reader(run), digit_in(picture))
+
+
+def explain_digit(
+    run: str | os.PathLike[str], picture: str | os.PathLike[str], path: str | os.PathLike[str]
+) -> npt.NDArray[np.float32]:
+    """Draws what the network's answer depends on into a PNG file, for its two most probable classes.
+
+    Returns the probabilities, and raises what `predict_digit` does; ValueError for a path that is no PNG.
+    """
+    from tinydl import plot
+
+    model, digit = digit_reader(run), digit_in(picture)
+    probabilities = _answer(run, model, digit)
+    classes = np.argsort(-probabilities)[:2]
+    both = cat([digit, digit])
+    plot.explanations(
+        both,
+        {
+            "saliency": explain.saliency(model, both, classes),
+            "SmoothGrad": explain.smooth_grad(model, both, classes, generator=0),
+            "integrated gradients": explain.integrated_gradients(model, both, classes),
+            "Grad-CAM of C3": explain.grad_cam(model, model.c3, both, classes),
+            "occlusion": explain.occlusion(model, both, classes),
+        },
+        titles=[f"for a {c}\n({float(probabilities[c]):.1%})" for c in classes],
+        path=path,
+        title=f"What speaks for a {classes[0]}, and what for a {classes[1]}",
+    )
+    return probabilities
+
+
+def _answer(run: str | os.PathLike[str], model: LeNet5, digit: Tensor) -> npt.NDArray[np.float32]:
+    with no_grad():
+        probabilities = softmax(model(digit)).numpy()[0]
+    if not np.isfinite(probabilities).all():
+        raise ValueError(
+            f"{Path(run) / CHECKPOINT}: the network answers with no numbers; its training went wrong"
+        )
+    return np.asarray(probabilities)
+
+
+def digit_reader(run: str | os.PathLike[str]) -> LeNet5:
+    """LeNet-5 as it was trained on digits in the folder `run`, in evaluation mode.
+
+    Raises: FileNotFoundError when the run has no checkpoint, ValueError or KeyError for one of another network
+    or of other data.
     """
     checkpoint = Path(run) / CHECKPOINT
     if not checkpoint.is_file():
@@ -38,12 +88,15 @@ def predict_digit(run: str | os.PathLike[str], picture: str | os.PathLike[str]) 
     for state in callbacks if isinstance(callbacks, list) else []:
         if isinstance(state, dict) and state.get("data", "mnist") != "mnist":
             raise ValueError(f"{checkpoint}: trained on {state['data']}, which shows no digits")
-    digit = as_digit(read_picture(picture), os.fspath(picture))
-    with no_grad():
-        probabilities = softmax(model.eval()(tensor(images(digit[None])))).numpy()[0]
-    if not np.isfinite(probabilities).all():
-        raise ValueError(f"{checkpoint}: the network answers with no numbers; its training went wrong")
-    return np.asarray(probabilities)
+    return model.eval()
+
+
+def digit_in(picture: str | os.PathLike[str]) -> Tensor:
+    """The digit in a picture file as LeNet-5 wants it, float32 (1, 1, 32, 32).
+
+    Raises: DataError for a picture that can't be read or shows nothing.
+    """
+    return tensor(images(as_digit(read_picture(picture), os.fspath(picture))[None]))
 
 
 def as_digit(pixels: npt.NDArray[np.uint8], name: str = "picture") -> npt.NDArray[np.uint8]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from matplotlib.colors import to_hex
 
 import tinydl as td
-from tinydl.plot import latent, style
+from tinydl.plot import latent, latents, style
 
 POINTS = np.array([[0.0, 0.0], [1.0, 2.0], [3.0, 4.0], [5.0, -1.0]])
 LABELS = np.array([0, 2, 2, 0])
@@ -57,3 +58,23 @@ def test_more_than_ten_classes_have_other_markers() -> None:
 def test_refuses(points: Any, labels: Any, classes: Any, match: str) -> None:
     with pytest.raises(ValueError, match=match):
         latent(points, np.array(labels, np.int64), classes)
+
+
+def test_several_planes_of_the_same_points(tmp_path: Path) -> None:
+    other = POINTS[:, ::-1] * 2
+    figure = latents({"one": POINTS, "other": td.tensor(other)}, LABELS, path=tmp_path / "a.png", title="Two")
+    first, second = figure.axes
+    assert [axes.get_title() for axes in (first, second)] == ["one", "other"]
+    for axes, points in ((first, POINTS), (second, other)):
+        (cloud,) = axes.collections
+        assert set(map(tuple, cloud.get_offsets().tolist())) == set(map(tuple, points.tolist()))
+        assert [t.get_text() for t in axes.texts] == ["0", "2"]
+    assert len(figure.legends) == 1
+    assert (tmp_path / "a.png").stat().st_size > 1000
+
+
+def test_planes_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ValueError, match="latents: expected one plane or more, got none"):
+        latents({}, LABELS)
+    with pytest.raises(ValueError, match=r"latents: expected labels of shape \(3,\), got \(4,\)"):
+        latents({"one": POINTS, "other": POINTS[:3]}, LABELS)

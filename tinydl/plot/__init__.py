@@ -5,9 +5,17 @@
     weights.py    filters: the kernels of a convolution
     maps.py       feature_maps: one image on its way through a network
     pictures.py   images, mistakes
-    plane.py      latent: points of several classes on a plane
+    rows.py       rows: named rows of images
+    plane.py      latent, latents: points of several classes on a plane, or on several
     boundary.py   boundaries: how a classifier divides the plane, step by step
+    roc.py        roc: true against false alarms
     graphs.py     graph: operations and leaves behind a tensor (layers.py arranges them)
+    masks.py      masks: outlines over an image
+    explanations.py  images beside maps of what mattered in them
+    segmentation.py  segmentation: the class of every pixel as a colour
+    manifold.py   manifold: what a decoder makes of the points of a plane
+    bars.py       bars: numbers of several runs side by side
+    comparison.py comparison, tradeoff: several networks side by side
     style.py      what all share; tiles.py: many small pictures as one
 
 Every function returns a `matplotlib.figure.Figure`, and saves it as a PNG when it is given a `path`.
@@ -16,23 +24,41 @@ A path that ends otherwise raises ValueError. Tensors of any device and whatever
 
 from __future__ import annotations
 
+from tinydl.plot.bars import bars
 from tinydl.plot.boundary import boundaries
+from tinydl.plot.comparison import comparison, tradeoff
+from tinydl.plot.explanations import explanations
 from tinydl.plot.graphs import graph
 from tinydl.plot.history import curves
+from tinydl.plot.manifold import manifold
 from tinydl.plot.maps import feature_maps
+from tinydl.plot.masks import masks
 from tinydl.plot.matrix import confusion
 from tinydl.plot.pictures import images, mistakes
-from tinydl.plot.plane import latent
+from tinydl.plot.plane import latent, latents
+from tinydl.plot.roc import roc
+from tinydl.plot.rows import rows
+from tinydl.plot.segmentation import segmentation
 from tinydl.plot.weights import filters
 
 __all__ = [
+    "bars",
     "boundaries",
+    "comparison",
     "confusion",
     "curves",
+    "explanations",
     "feature_maps",
     "filters",
     "graph",
     "images",
     "latent",
+    "latents",
+    "manifold",
+    "masks",
     "mistakes",
+    "roc",
+    "rows",
+    "segmentation",
+    "tradeoff",
 ]

@@ -5,12 +5,20 @@ from __future__ import annotations
 from tinydl.data.loader import DataLoader
 from tinydl.nn import Module
 from tinydl.recipes.recipe import Options, SameRun
+from tinydl.tensor import Tensor
 from tinydl.train import Callback, Checkpoint, History, Trainer
 
 
 def callbacks(options: Options, *own: Callback, every: int = 1) -> list[Callback]:
     """The recipe's own callbacks between the two that every run has: it is resumed as what it was, and saved."""
     return [SameRun(options), *own, Checkpoint(options.checkpoint, every)]
+
+
+class Reconstruction(Trainer):
+    """A Trainer whose batches are inputs alone: the target is the image that the model got, augmented as it was."""
+
+    def step(self, *batch: Tensor) -> dict[str, float]:
+        return super().step(*batch, batch[0])
 
 
 def fit(options: Options, trainer: Trainer, train: DataLoader, validation: DataLoader | None) -> History:

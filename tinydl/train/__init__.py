@@ -1,7 +1,17 @@
 """Training: the loop, its record, and what can happen after each epoch."""
 
+from tinydl.train.adversarial import AdversarialTrainer
 from tinydl.train.callbacks import Callback, Checkpoint, EarlyStopping
+from tinydl.train.cycle import CycleTrainer
 from tinydl.train.history import History
 from tinydl.train.trainer import Trainer
 
-__all__ = ["Callback", "Checkpoint", "EarlyStopping", "History", "Trainer"]
+__all__ = [
+    "AdversarialTrainer",
+    "Callback",
+    "Checkpoint",
+    "CycleTrainer",
+    "EarlyStopping",
+    "History",
+    "Trainer",
+]

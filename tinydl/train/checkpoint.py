@@ -1,7 +1,8 @@
 """Checkpoints: one safetensors file with everything that training needs to go on.
 
-Arrays are named "model/...", "optimizer/..." and "callbacks/..."; numbers, the history and the places of the
-random generators stand as JSON in the file's metadata. `tinydl.load(path)` reads it like any other file.
+Arrays are named "model/...", "callbacks/..." and "optimizer/..." (a trainer with several optimisers names them);
+numbers, the history and the places of the random generators stand as JSON in the file's metadata.
+`tinydl.load(path)` reads it like any other file.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def load_checkpoint(path: str | os.PathLike[str], trainer: Trainer) -> None:
         if (trainer.schedule is None) != (facts["schedule"] is None):
             raise ValueError(f"trained {'with' if facts['schedule'] else 'without'} a schedule")
         _set_rest(trainer, arrays, facts)
-        if not _alike(before[1], _state(trainer)[1]):
+        if not _alike(before[1], _state(trainer)[1], ("schedule", *trainer.optimizers())):
             raise TypeError("text where numbers belong")
     except BaseException as error:
         trainer.model.load_state_dict(_under("model/", before[0]))
@@ -82,16 +83,17 @@ def read_checkpoint(path: str | os.PathLike[str]) -> tuple[Arrays, dict[str, Any
 
 def _state(trainer: Trainer) -> tuple[Arrays, dict[str, Any]]:
     """Everything that training needs to go on: arrays by name, and what can stand in JSON."""
-    optimizer = trainer.optimizer.state_dict()
     arrays = {f"model/{name}": array for name, array in trainer.model.state_dict().items()}
-    arrays |= {f"optimizer/{name}": array for name, array in optimizer.pop("buffers").items()}
+    facts: dict[str, Any] = {}
+    for role, optimizer in trainer.optimizers().items():
+        facts[role] = optimizer.state_dict()
+        arrays |= {f"{role}/{name}": array for name, array in facts[role].pop("buffers").items()}
     callbacks = []
     for i, callback in enumerate(trainer.callbacks):
         state = callback.state_dict()
         arrays |= {f"callbacks/{i}/{k}": v for k, v in state.items() if isinstance(v, np.ndarray)}
         callbacks.append({k: v for k, v in state.items() if not isinstance(v, np.ndarray)})
-    facts = {
-        "optimizer": optimizer,
+    facts |= {
         "schedule": trainer.schedule.state_dict() if trainer.schedule is not None else None,
         "callbacks": callbacks,
         "generators": {name: g.get_state() for name, g in _generators(trainer).items()},
@@ -113,10 +115,13 @@ def _set_model(name: str, model: Module, arrays: Arrays) -> None:
 
 def _set_rest(trainer: Trainer, arrays: Arrays, facts: dict[str, Any]) -> None:
     """Puts everything but the model's parameters and buffers into the trainer."""
-    buffers = _under("optimizer/", arrays)
-    if any(a.dtype.kind != "f" for a in buffers.values()):
-        raise TypeError("the optimiser's buffers are not floats")
-    trainer.optimizer.load_state_dict({**facts["optimizer"], "buffers": buffers})
+    for role, optimizer in trainer.optimizers().items():
+        if role not in facts:
+            raise ValueError(f"trained without a {role.replace('_', ' ')}")
+        buffers = _under(f"{role}/", arrays)
+        if any(a.dtype.kind != "f" for a in buffers.values()):
+            raise TypeError("the optimiser's buffers are not floats")
+        optimizer.load_state_dict({**facts[role], "buffers": buffers})
     if trainer.schedule is not None:
         trainer.schedule.load_state_dict(facts["schedule"])
     for i, (callback, state) in enumerate(zip(trainer.callbacks, facts["callbacks"], strict=False)):
@@ -132,8 +137,8 @@ def _set_rest(trainer: Trainer, arrays: Arrays, facts: dict[str, Any]) -> None:
     trainer.history, trainer.first_epoch = History(rows), first
 
 
-def _alike(own: Any, other: Any) -> bool:
-    """Whether numbers stand where numbers should, in the state of optimiser and schedule."""
+def _alike(own: Any, other: Any, names: tuple[str, ...]) -> bool:
+    """Whether numbers stand where numbers should, in the facts of these names."""
 
     def kinds(value: Any) -> Any:
         if isinstance(value, dict):
@@ -142,7 +147,7 @@ def _alike(own: Any, other: Any) -> bool:
             return [kinds(v) for v in value]
         return float if isinstance(value, int | float) else type(value)
 
-    return all(kinds(own[name]) == kinds(other[name]) for name in ("optimizer", "schedule"))
+    return all(kinds(own[name]) == kinds(other[name]) for name in names)
 
 
 def _under(prefix: str, arrays: Arrays) -> Arrays:

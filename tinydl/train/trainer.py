@@ -158,7 +158,8 @@ class Trainer:
     def step(self, *batch: Tensor) -> dict[str, float]:
         """One step on a batch: the inputs of the model, then the target. Returns loss and metrics before it, as floats.
 
-        Tensors (N, ...) of the shapes and dtypes that the model and the loss take. Raises what the model and the loss raise, and RuntimeError for a step that `shards` processes can't share.
+        Tensors (N, ...) of the shapes and dtypes that the model and the loss take. Raises what the model and the loss
+        raise, and RuntimeError for a step that `shards` processes can't share.
         """
         *inputs, target = batch
         if self.shards > 1:
