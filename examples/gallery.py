@@ -1,0 +1,295 @@
+"""Every network of the course at its default settings: what it learned, as one page with pictures and figures.
+
+python -m examples.gallery              trains all of them, one after the other, and writes examples/gallery.md
+python -m examples.gallery lenet vae    trains these alone; the page keeps what it has of the others
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from tinydl.cli import main as tinydl
+from tinydl.recipes import RECIPES
+
+PAGE = Path(__file__).parent / "gallery.md"
+WIDTH, COLOURS = 800, 64  # of the pictures on the page: small files
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A network on the page: which of its pictures are shown, and what its figures say."""
+
+    name: str
+    pictures: tuple[str, ...]
+    text: str  # {names} of metrics.json stand for its numbers
+
+
+ENTRIES = (
+    Entry(
+        "perceptron",
+        ("or_gate.png", "xor.png"),
+        "One neuron learns OR by Rosenblatt's rule. XOR it never learns: no line separates it.",
+    ),
+    Entry(
+        "xor",
+        ("boundary.png",),
+        "One neuron can separate three of the four rows at most. Four hidden neurons separate {accuracy:.0%} of them.",
+    ),
+    Entry(
+        "lenet",
+        ("feature_maps.png", "mistakes.png"),
+        "{test_accuracy:.1%} of 1,000 held-out digits are read right; the most similar training digit "
+        "answers {baseline_nearest_neighbour_accuracy:.1%} right.",
+    ),
+    Entry(
+        "mlp",
+        ("filters.png",),
+        "Without knowing that pixels have neighbours: {test_accuracy:.1%} of 1,000 held-out digits are read right; the "
+        "most similar training digit answers {baseline_nearest_neighbour_accuracy:.1%} right.",
+    ),
+    Entry(
+        "autoencoder",
+        ("planes.png", "reconstructions.png"),
+        "Held-out digits rebuilt from 2 numbers: mean squared error {test_mse_2:.4f}, by PCA {baseline_pca_mse_2:.4f} "
+        "({less_than_pca_2:.0%} less); from 16 numbers {test_mse_16:.4f}, by PCA {baseline_pca_mse_16:.4f} "
+        "({less_than_pca_16:.0%} less). On the plane the nearest training digit is of the same class for "
+        "{plane_accuracy:.0%}, on the PCA plane for {baseline_pca_plane_accuracy:.0%}.",
+    ),
+    Entry(
+        "sparse-autoencoder",
+        ("features.png", "reconstructions.png", "activations.png"),
+        "Mean activation of 256 units: {activation_plain:.2f} without a penalty, {activation_l1:.2f} with L1, "
+        "{activation_kl:.2f} with KL, {activation_dropout:.2f} with dropout. It costs accuracy: mean squared error "
+        "{test_mse_plain:.4f}, {test_mse_l1:.4f}, {test_mse_kl:.4f}, {test_mse_dropout:.4f}.",
+    ),
+    Entry(
+        "conv-autoencoder",
+        ("reconstructions.png",),
+        "Held-out clothes rebuilt from 32 numbers: mean squared error {test_mse:.4f}; by a dense network with as many "
+        "parameters ({baseline_dense_parameters:,.0f}) and eight times as many epochs at most "
+        "{baseline_dense_mse:.4f}, by PCA {baseline_pca_mse:.4f}.",
+    ),
+    Entry(
+        "denoising",
+        ("digits.png",),
+        "PSNR of held-out digits {baseline_noisy_psnr:.1f} dB with noise; restored by a dense autoencoder "
+        "{test_dense_psnr:.1f} dB, by a convolutional one {test_convolutional_psnr:.1f} dB, by the best Gaussian "
+        "filter {baseline_gaussian_psnr:.1f} dB, the best median filter {baseline_median_psnr:.1f} dB, PCA "
+        "{baseline_pca_psnr:.1f} dB.",
+    ),
+    Entry(
+        "denoising-photos",
+        ("photo.png", "detail.png"),
+        "A photo that the network never saw, with noise: PSNR {baseline_noisy_psnr:.1f} dB; restored by the network "
+        "{test_psnr:.1f} dB (SSIM {test_ssim:.2f}), by the best Gaussian filter {baseline_gaussian_psnr:.1f} dB "
+        "({baseline_gaussian_ssim:.2f}), by the best median filter {baseline_median_psnr:.1f} dB "
+        "({baseline_median_ssim:.2f}).",
+    ),
+    Entry(
+        "super-resolution",
+        ("digits.png",),
+        "Held-out digits of 14x14 pixels enlarged to 28x28: PSNR {test_psnr:.1f} dB, by bicubic interpolation "
+        "{baseline_bicubic_psnr:.1f} dB.",
+    ),
+    Entry(
+        "super-resolution-photos",
+        ("detail.png",),
+        "A photo that the network never saw, twice as large: PSNR {test_psnr:.1f} dB, by bicubic interpolation "
+        "{baseline_bicubic_psnr:.1f} dB.",
+    ),
+    Entry(
+        "anomaly",
+        ("roc.png",),
+        "Trained on benign cases alone, the reconstruction error tells malignant ones with an AUC of {test_auc:.3f}; a "
+        "linear autoencoder (PCA) gets {baseline_linear_auc:.3f}, but the plain distance from the mean, which needs no "
+        "network, {baseline_distance_auc:.3f}. At a threshold from benign cases {test_true_positive_rate:.0%} of the "
+        "malignant are found with {test_false_positive_rate:.0%} false alarms.",
+    ),
+    Entry(
+        "anomaly-digits",
+        ("roc.png", "rebuilt.png"),
+        "Ten networks, each trained without one of the digits, look for it: the mean AUC is {test_auc:.3f}, that of a "
+        "linear autoencoder {baseline_linear_auc:.3f}. A 1 goes unnoticed (AUC {test_1_auc:.2f}): it is so simple that "
+        "every network rebuilds it.",
+    ),
+    Entry(
+        "vae",
+        ("samples.png", "reconstructions.png", "walk.png"),
+        "Held-out digits cost {test_negative_elbo:.1f} nats at most ({test_reconstruction:.1f} reconstruction + "
+        "{test_kl:.1f} KL); a mixture of 200 pixel means {baseline_mixture_nats:.1f}, independent pixels "
+        "{baseline_pixel_means_nats:.1f}. Many samples are strokes that form no digit: 3,600 images are few.",
+    ),
+    Entry(
+        "vae-plane",
+        ("manifold.png", "plane.png"),
+        "With two latents {test_negative_elbo:.1f} nats, more than a mixture of 200 pixel means "
+        "({baseline_mixture_nats:.1f}): too few for ten digits, but all of them can be seen.",
+    ),
+    Entry(
+        "beta-vae",
+        ("kl.png", "latents.png"),
+        "A higher price for the code leaves {test_latents_used} of 20 latents in use: {test_reconstruction:.1f} "
+        "reconstruction + {test_kl:.1f} KL nats, the plain VAE {baseline_vae_reconstruction:.1f} + "
+        "{baseline_vae_kl:.1f} with {baseline_vae_latents_used}.",
+    ),
+    Entry(
+        "conv-vae",
+        ("samples.png", "reconstructions.png"),
+        "{test_negative_elbo:.1f} nats with {parameters:,} parameters, a sixth of the dense network's; a mixture of "
+        "200 pixel means {baseline_mixture_nats:.1f}.",
+    ),
+    Entry(
+        "conditional-vae",
+        ("samples.png", "rewritten.png"),
+        "Asked for a digit, it draws one that a LeNet-5 reads as that digit in {recognised:.1%} of the samples; real "
+        "held-out digits are read right in {classifier_test_accuracy:.1%}. The samples vary less than real digits: "
+        "{sample_variance:.1f} against {test_digits_variance:.1f}.",
+    ),
+    Entry(
+        "gan",
+        ("over_time.png", "samples.png"),
+        "Two dense networks: after {epochs} epochs a classifier sees all ten digits in 1,000 samples, with an entropy "
+        "of {entropy:.2f} nats of log 10 = {baseline_uniform_entropy:.2f}: no mode collapse, but speckled digits.",
+    ),
+    Entry(
+        "dcgan",
+        ("over_time.png", "samples.png", "nearest.png"),
+        "Convolutions draw cleaner strokes: entropy {entropy:.2f} of {baseline_uniform_entropy:.2f} nats. Samples are "
+        "{nearest_rmse:.3f} (RMSE) from the nearest training digit, real held-out digits "
+        "{baseline_real_nearest_rmse:.3f}: they are not copies.",
+    ),
+    Entry(
+        "conditional-gan",
+        ("samples.png", "over_time.png"),
+        "A LeNet-5 trained on real digits reads {recognised:.1%} of the samples as the digit that was asked for, and "
+        "{classifier_test_accuracy:.1%} of real held-out digits.",
+    ),
+    Entry(
+        "cyclegan",
+        ("to_ink.png", "from_ink.png"),
+        "Learned without pairs: held-out digits become ink with a mean error of {g_error:.3f} (unchanged: "
+        "{baseline_identity_g_error:.3f}) and come back within {cycle_x_error:.3f} (the mean digit: "
+        "{baseline_mean_image_x_error:.3f}). A classifier of white digits reads {recognised:.1%} of the translated ink "
+        "digits, {baseline_identity_recognised:.1%} of the untranslated.",
+    ),
+    Entry(
+        "unet",
+        ("nuclei.png",),
+        "Dice {test_dice:.3f} and IoU {test_iou:.3f} on columns never seen, with the mean of eight orientations; the "
+        "best grey threshold gets {baseline_threshold_dice:.3f}, gradient-boosted trees {baseline_trees_dice:.3f}. "
+        "{test_nuclei_found} of {test_nuclei} nuclei are found, {test_nuclei_false} objects are none; the true mask "
+        "itself gives {test_nuclei_found_by_the_true_mask}, because nuclei that touch become one.",
+    ),
+    Entry(
+        "unet-losses",
+        ("probabilities.png", "losses.png"),
+        "Dice by loss: cross-entropy {test_bce_dice:.3f}, Dice {test_dice_dice:.3f}, their sum "
+        "{test_bce_dice_dice:.3f}: little between them. The Dice loss makes the network too sure: "
+        "{test_dice_undecided:.1%} of pixels are left between 5% and 95%, with cross-entropy "
+        "{test_bce_undecided:.1%}.",
+    ),
+    Entry(
+        "segmentation",
+        ("tradeoff.png", "nuclei.png"),
+        "Trained equally long: U-Net {test_unet_dice:.3f} in {test_unet_milliseconds:.0f} ms, FCN "
+        "{test_fcn_dice:.3f} in {test_fcn_milliseconds:.0f} ms, SegNet {test_segnet_dice:.3f} in "
+        "{test_segnet_milliseconds:.0f} ms, ENet {test_enet_dice:.3f} in {test_enet_milliseconds:.0f} ms; "
+        "gradient-boosted trees get {baseline_trees_dice:.3f}.",
+    ),
+    Entry(
+        "unet-classes",
+        ("segmentation.png", "losses.png"),
+        "Digits from 0 to 4 on crops of a photo that U-Net never saw: mean IoU with cross-entropy "
+        "{test_cross_entropy_iou:.2f}, with the Dice loss {test_dice_iou:.2f}, with both {test_both_iou:.2f}; by a "
+        "threshold and the most similar training digit {baseline_iou:.2f}.",
+    ),
+    Entry(
+        "segmentation-classes",
+        ("tradeoff.png", "segmentation.png"),
+        "Digits on crops of a photo that no network saw: mean IoU of U-Net {test_unet_iou:.2f}, FCN "
+        "{test_fcn_iou:.2f}, SegNet {test_segnet_iou:.2f}, ENet {test_enet_iou:.2f}; by a threshold and the most "
+        "similar training digit {baseline_iou:.2f}.",
+    ),
+    Entry(
+        "removebg",
+        ("cutouts.png",),
+        "Digits, clothes and nuclei on crops of photos, and nothing else, is what it was trained on. IoU of held-out "
+        "objects on a held-out photo {test_iou:.3f}; by the colour of the border {baseline_border_colour_iou:.3f}, by "
+        "threshold {baseline_threshold_iou:.3f}.",
+    ),
+    Entry(
+        "unsupervised-segmentation",
+        ("regions.png",),
+        "Nobody said what is right here. Clusters of colours explain {colour_colour_explained:.0%} of the colour's "
+        "variance but divide {colour_border_share:.0%} of neighbouring pixels; clusters of what an autoencoder learned "
+        "explain {autoencoder_colour_explained:.0%} and divide {autoencoder_border_share:.0%}.",
+    ),
+)
+
+
+def train(entry: Entry, out: Path) -> None:
+    """Trains one network as `tinydl train` does; ends the gallery if that goes wrong."""
+    if tinydl(["train", entry.name, "--quiet", "--out", str(out)]) != 0:
+        raise SystemExit(f"gallery: {entry.name} was not trained")
+
+
+def keep(entry: Entry, out: Path, folder: Path) -> None:
+    """Copies the figures of a run, and small versions of its pictures."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in entry.pictures:
+        with Image.open(out / name) as picture:
+            small = picture.convert("RGB")
+            small.thumbnail((WIDTH, 4 * WIDTH), Image.Resampling.LANCZOS)
+            small.quantize(COLOURS).save(folder / f"{entry.name}_{name}", optimize=True)
+    (folder / f"{entry.name}.json").write_bytes((out / "metrics.json").read_bytes())
+
+
+def page(entries: tuple[Entry, ...], folder: Path) -> str:
+    """The page, in Markdown, of all networks that were trained."""
+    lines = [
+        "# Gallery",
+        "",
+        "Every network of the course, trained on real data by one command. The figures are those of one run with the "
+        "default seed; [what three seeds reach](../benchmarks/results/networks.md) stands beside the other results. "
+        "Written by `python -m examples.gallery`, which trains all of them anew.",
+    ]
+    for entry in entries:
+        path = folder / f"{entry.name}.json"
+        if not path.exists():
+            continue
+        metrics: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        summary = RECIPES[entry.name].summary
+        lines += ["", f"## {summary[0].upper()}{summary[1:]}", "", entry.text.format_map(metrics)]
+        lines += ["", f"`tinydl train {entry.name}`, {metrics['seconds']:.0f} s on one core."]
+        for name in entry.pictures:
+            lines += [
+                "",
+                f"![{entry.name}: {Path(name).stem.replace('_', ' ')}]({folder.name}/{entry.name}_{name})",
+            ]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Trains the networks that are named, or all, and writes the page."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("names", nargs="*", choices=[e.name for e in ENTRIES], metavar="NAME")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder for the runs (default runs/)")
+    asked = parser.parse_args()
+    folder = PAGE.with_suffix("")
+    for entry in ENTRIES:
+        if not asked.names or entry.name in asked.names:
+            train(entry, asked.runs / entry.name)
+            keep(entry, asked.runs / entry.name, folder)
+            PAGE.write_text(page(ENTRIES, folder), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""The gallery: what a network learned becomes a page, and the page that is kept shows every network."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from examples import gallery
+from examples.gallery import ENTRIES, PAGE, Entry
+from tinydl.recipes import RECIPES
+
+
+def test_a_network_becomes_a_part_of_the_page(tmp_path: Path) -> None:
+    entry = Entry("perceptron", ("xor.png",), "XOR: {xor_accuracy:.0%}.")
+    gallery.train(entry, tmp_path / "runs")
+    gallery.keep(entry, tmp_path / "runs", tmp_path / "gallery")
+    metrics = json.loads((tmp_path / "gallery" / "perceptron.json").read_text())
+    text = gallery.page((entry, Entry("lenet", (), "not trained")), tmp_path / "gallery")
+    assert f"XOR: {metrics['xor_accuracy']:.0%}." in text
+    assert "not trained" not in text
+    assert "`tinydl train perceptron`" in text
+    (shown,) = re.findall(r"!\[.*\]\((.*)\)", text)
+    with Image.open(tmp_path / shown) as picture, Image.open(tmp_path / "runs/xor.png") as whole:
+        assert picture.width == min(gallery.WIDTH, whole.width)
+        assert picture.mode == "P"
+
+
+def test_a_network_that_can_not_be_trained_ends_the_gallery(tmp_path: Path) -> None:
+    (tmp_path / "runs").touch()
+    with pytest.raises(SystemExit, match="perceptron was not trained"):
+        gallery.train(Entry("perceptron", (), ""), tmp_path / "runs" / "perceptron")
+
+
+def test_the_page_shows_every_network_with_its_pictures() -> None:
+    assert [entry.name for entry in ENTRIES if entry.name not in RECIPES] == []
+    assert PAGE.read_text(encoding="utf-8") == gallery.page(ENTRIES, PAGE.with_suffix(""))
+    for entry in ENTRIES:
+        assert PAGE.with_suffix("").joinpath(f"{entry.name}.json").is_file()
+        for name in entry.pictures:
+            with Image.open(PAGE.with_suffix("") / f"{entry.name}_{name}") as picture:
+                assert picture.width <= gallery.WIDTH
