@@ -17,7 +17,9 @@ def test_the_threshold_divides_two_groups() -> None:
 def test_the_threshold_is_that_of_scikit_image() -> None:
     filters = pytest.importorskip("skimage.filters")
     photo = td.data.photos.load()["chelsea"].mean(2).astype(np.float32)
-    assert otsu(photo) == pytest.approx(filters.threshold_otsu(photo, nbins=128), abs=2 * np.ptp(photo) / 128)
+    assert otsu(photo) == pytest.approx(
+        filters.threshold_otsu(photo, nbins=128), abs=float(2 * np.ptp(photo) / 128)
+    )
 
 
 @pytest.mark.parametrize("rule", RULES)
