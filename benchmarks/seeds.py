@@ -74,10 +74,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("names", nargs="*", choices=list(RECIPES), metavar="NAME")
+    parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--report", action="store_true")
     asked = parser.parse_args()
+    if unknown := sorted(set(asked.names) - set(RECIPES)):
+        parser.error(f"{', '.join(unknown)} unknown; there are {', '.join(RECIPES)}")
     folder = RESULTS / "networks"
     folder.mkdir(parents=True, exist_ok=True)
     for name in asked.names:

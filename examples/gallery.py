@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -275,14 +276,16 @@ def page(entries: tuple[Entry, ...], folder: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Trains the networks that are named, or all, and writes the page."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("names", nargs="*", choices=[e.name for e in ENTRIES], metavar="NAME")
+    parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder for the runs (default runs/)")
-    asked = parser.parse_args()
+    asked = parser.parse_args(arguments)
+    if unknown := sorted(set(asked.names) - {entry.name for entry in ENTRIES}):
+        parser.error(f"{', '.join(unknown)} unknown; there are {', '.join(entry.name for entry in ENTRIES)}")
     folder = PAGE.with_suffix("")
     for entry in ENTRIES:
         if not asked.names or entry.name in asked.names:

@@ -43,3 +43,18 @@ def test_the_page_shows_every_network_with_its_pictures() -> None:
         for name in entry.pictures:
             with Image.open(PAGE.with_suffix("") / f"{entry.name}_{name}") as picture:
                 assert picture.width <= gallery.WIDTH
+
+
+def test_all_networks_are_trained_unless_some_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[str] = []
+    monkeypatch.setattr(gallery, "train", lambda entry, out: trained.append(entry.name))
+    monkeypatch.setattr(gallery, "keep", lambda entry, out, folder: None)
+    monkeypatch.setattr(gallery, "PAGE", tmp_path / "gallery.md")
+    gallery.main(["xor", "lenet"])
+    assert trained == ["xor", "lenet"]
+    gallery.main([])
+    assert trained[2:] == [entry.name for entry in ENTRIES]
+    with pytest.raises(SystemExit):
+        gallery.main(["nothing"])
