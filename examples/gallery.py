@@ -267,7 +267,7 @@ def page(entries: tuple[Entry, ...], folder: Path) -> str:
         metrics: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         summary = RECIPES[entry.name].summary
         lines += ["", f"## {summary[0].upper()}{summary[1:]}", "", entry.text.format_map(metrics)]
-        lines += ["", f"`tinydl train {entry.name}`, {metrics['seconds']:.0f} s on one core."]
+        lines += ["", f"`tinydl train {entry.name}`, {metrics['seconds']:.0f} s."]
         for name in entry.pictures:
             lines += [
                 "",

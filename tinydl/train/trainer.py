@@ -42,7 +42,10 @@ class Trainer:
     With `shards` above 1 that many processes share every step, on Linux and the CPU: train/shards.py says how. A step
     computes what it does on one, up to the rounding of sums, and gives the same bits for the same number of shards.
     The processes have the model as it is at the first step of a call of `fit`: what a callback changes in it later,
-    other than parameters, only this one sees. Raises ValueError for `shards` below 1; in training RuntimeError
+    other than parameters, only this one sees. In the model, rows may depend on one another through batch norm alone: a
+    mean over the batch that a model takes itself is one over its share, and nothing notices.
+
+    Raises: ValueError for `shards` below 1; in training RuntimeError
     for a model that can't be shared.
     """
 
