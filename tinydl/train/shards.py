@@ -9,10 +9,10 @@
 So a step computes what it computes on one process, up to the rounding of sums, for models whose rows depend on one
 another through batch norm alone. Other means over a batch, in a model, would be those of a share.
 
-Processes, and not threads, because Python runs one thread at a time, and handing over between threads costs more than most operations of a step. They
-are forked from this one, so they have the model as it is then; parameters lie in memory that all share. Arrays travel
-through such memory, too; everything else through sockets, on which a process waits awake for a while, because waking
-up takes longer than most waits.
+Processes, and not threads, because Python runs one thread at a time, and handing over between threads costs more than
+most operations of a step. They are forked from this one, so they have the model as it is then; parameters lie in
+memory that all share. Arrays travel through such memory, too; everything else through sockets, on which a process
+waits awake for a while, because waking up takes longer than most waits.
 """
 
 from __future__ import annotations

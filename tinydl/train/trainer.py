@@ -45,8 +45,7 @@ class Trainer:
     other than parameters, only this one sees. In the model, rows may depend on one another through batch norm alone: a
     mean over the batch that a model takes itself is one over its share, and nothing notices.
 
-    Raises: ValueError for `shards` below 1; in training RuntimeError
-    for a model that can't be shared.
+    Raises: ValueError for `shards` below 1; in training RuntimeError for a model that can't be shared.
     """
 
     def __init__(
