@@ -41,6 +41,7 @@ TABLE = {
         hessian(fn, inputs)
         Op()
         textbook()
+        trace()
 
         sum(x, axis=None, keepdims=False)
         mean(x, axis=None, keepdims=False)

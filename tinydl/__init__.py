@@ -37,6 +37,7 @@ from tinydl.ops.shape import (
 from tinydl.random import Generator, manual_seed
 from tinydl.serialization import load, save
 from tinydl.tensor import Tensor, tensor
+from tinydl.trace import trace
 from tinydl.version import VERSION
 
 __version__ = VERSION
@@ -115,6 +116,7 @@ __all__ = [
     "tensor",
     "testing",
     "textbook",
+    "trace",
     "train",
     "transpose",
     "unsqueeze",
