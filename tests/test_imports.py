@@ -29,7 +29,7 @@ LAYERS = [
     ["ops"],
     ["functional", "losses", "init", "creation", "metrics", "serialization", "calculus"],
     ["nn", "optim"],
-    ["data"],
+    ["data", "trace"],
     ["models", "plot"],
     ["train", "testing", "explain"],
     ["recipes"],

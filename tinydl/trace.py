@@ -26,9 +26,9 @@ class KernelCall:
     """One call of a kernel.
 
     `op` is the operation or the optimiser that called it, as "Conv2d.forward" or "Adam.step". `kernels` are the
-    functions that it went through, the last of which computed: ("cpu.conv2d", "reference.conv2d") is a convolution that
-    the fast kernel left to the textbook's. `shapes` are those of the arrays it got, `seconds` the time it took, listening
-    included.
+    functions that it went through, the last of which computed: ("cpu.conv2d", "reference.conv2d") is a
+    convolution that the fast kernel left to the textbook's. `shapes` are those of the arrays it got, `seconds`
+    the time it took, listening included.
     """
 
     op: str
