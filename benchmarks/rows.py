@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -78,13 +79,12 @@ class Row:
         batch = self.batch(np.random.default_rng(0))
         return arrays | {f"batch.{i}": array for i, array in enumerate(batch)}
 
-    def step(self, library: Library, model: Any, batch: list[Any]) -> Callable[[], Any]:
-        """A function that makes one training step each time it is called, and returns the loss before it."""
+    def training(self, library: Library, model: Any) -> Callable[..., Any]:
+        """A function that makes one training step with the batch it is called with, and returns the loss before it."""
         optimizer = getattr(library.optim, self.optimizer)(model.parameters(), **self.options)
 
-        *inputs, target = batch
-
-        def step() -> Any:
+        def step(*batch: Any) -> Any:
+            *inputs, target = batch
             optimizer.zero_grad()
             loss = self.loss(library, model(*inputs), target)
             loss.backward()
@@ -92,6 +92,10 @@ class Row:
             return loss
 
         return step
+
+    def step(self, library: Library, model: Any, batch: list[Any]) -> Callable[[], Any]:
+        """`training` with the same batch at every call."""
+        return partial(self.training(library, model), *batch)
 
 
 MOMENTUM = {"lr": 0.1, "momentum": 0.9}
