@@ -33,7 +33,7 @@ LAYERS = [
     ["models", "plot"],
     ["train", "testing", "explain"],
     ["recipes"],
-    ["predict", "removebg"],
+    ["predict", "removebg", "sweep"],
     ["cli"],
 ]
 RANK = {name: i for i, names in enumerate(LAYERS) for name in names}
@@ -123,10 +123,24 @@ def test_the_core_does_not_compute_with_numpy_random() -> None:
 def test_importing_tinydl_loads_nothing_heavy() -> None:
     code = "import sys, tinydl; print([m for m in sys.argv[1:] if m in sys.modules])"
     heavy = ["matplotlib", "tqdm", "PIL", "hypothesis", "torch", "cupy", "safetensors", "pytest"]
+    heavy += [f"tinydl.{part}" for part in ("data", "explain", "models", "plot", "testing", "train")]
     done = subprocess.run(
         [sys.executable, "-c", code, *heavy], capture_output=True, text=True, cwd=PACKAGE.parent, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_parts_are_loaded_when_they_are_asked_for() -> None:
+    code = (
+        "import sys, tinydl as td; td.models.LeNet5\n"
+        "print('tinydl.models' in sys.modules, set(td.__all__) <= set(dir(td)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=PACKAGE.parent, check=True
+    )
+    assert done.stdout.strip() == "True True"
+    with pytest.raises(AttributeError, match="module 'tinydl' has no attribute 'nothing'"):
+        td.nothing  # noqa: B018
 
 
 def test_the_methods_that_type_checkers_see_are_those_that_are_bound() -> None:

@@ -6,7 +6,11 @@ x = td.tensor([1.0, 2.0, 3.0], requires_grad=True)
 x.grad                                    # tensor([2., 4., 6.])
 """
 
-from tinydl import data, explain, functional, init, losses, metrics, models, nn, optim, plot, testing, train
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from tinydl import functional, init, losses, metrics, nn, optim
 from tinydl.autograd import detect_anomaly, grad, no_grad
 from tinydl.calculus import hessian, hvp, jacobian, jvp, vjp
 from tinydl.creation import arange, eye, full, ones, ones_like, rand, randn, zeros, zeros_like
@@ -40,7 +44,24 @@ from tinydl.tensor import Tensor, tensor
 from tinydl.trace import trace
 from tinydl.version import VERSION
 
+if TYPE_CHECKING:
+    from tinydl import data, explain, models, plot, testing, train
+
 __version__ = VERSION
+
+_LATER = ("data", "explain", "models", "plot", "testing", "train")  # `import tinydl` would take twice as long
+
+
+def __getattr__(name: str) -> ModuleType:
+    """Imports a part of the package when it is first asked for."""
+    if name in _LATER:
+        return import_module(f"tinydl.{name}")
+    raise AttributeError(f"module 'tinydl' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})
+
 
 __all__ = [
     "DTypeError",
