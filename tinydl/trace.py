@@ -112,9 +112,9 @@ def _shapes(frame: FrameType) -> tuple[tuple[int, ...], ...]:
 def _caller(frame: FrameType) -> str:
     """The operation that a kernel computes for, or the function that called it."""
     above = frame.f_back
-    while above is not None and not isinstance(above.f_locals.get("self"), Op | Optimizer):
+    while above is not None and not isinstance(owner := above.f_locals.get("self"), Op | Optimizer):
         above = above.f_back
     if above is not None:
-        return f"{type(above.f_locals['self']).__name__}.{above.f_code.co_name}"
+        return f"{type(owner).__name__}.{above.f_code.co_name if isinstance(owner, Op) else 'step'}"
     assert frame.f_back is not None
     return frame.f_back.f_code.co_qualname
