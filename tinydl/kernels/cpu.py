@@ -30,19 +30,26 @@ from numpy.lib.stride_tricks import as_strided
 from tinydl.kernels import reference, threads
 from tinydl.kernels.cpu_norm import batch_norm, batch_norm_gradient
 from tinydl.kernels.cpu_pool import max_pool2d, max_pool2d_gradient, sum_pool2d, sum_pool2d_gradient
-from tinydl.kernels.reference import max_pool2d_chosen, output_size
+from tinydl.kernels.cross_entropy import cross_entropy, cross_entropy_gradient
+from tinydl.kernels.reference import add_bias, channel_sums, max_pool2d_chosen, output_size, relu
 
 __all__ = [
+    "activation",
+    "add_bias",
     "batch_norm",
     "batch_norm_gradient",
+    "channel_sums",
     "conv2d",
     "conv2d_input_gradient",
     "conv2d_weight_gradient",
+    "cross_entropy",
+    "cross_entropy_gradient",
     "elementwise",
     "matmul",
     "max_pool2d",
     "max_pool2d_chosen",
     "max_pool2d_gradient",
+    "relu",
     "sum_pool2d",
     "sum_pool2d_gradient",
 ]
@@ -79,6 +86,13 @@ def elementwise(xp: ModuleType, compute: Callable[..., None], *arrays: Array) ->
         list(pairwise(ends)), lambda block: compute(*(a[slice(*block)] for a in flat)), _ELEMENT_COST * size
     )
     return None
+
+
+def activation(xp: ModuleType, name: str, compute: Callable[..., None], *arrays: Array) -> Array:
+    """A new array `out` after compute(*arrays, out), block by block."""
+    out = xp.empty_like(arrays[-1])
+    elementwise(xp, compute, *arrays, out)
+    return out
 
 
 def matmul(xp: ModuleType, a: Array, b: Array) -> Array:

@@ -18,6 +18,9 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any, TypeAlias
 
+from tinydl.kernels.cross_entropy import cross_entropy as cross_entropy
+from tinydl.kernels.cross_entropy import cross_entropy_gradient as cross_entropy_gradient
+
 Array: TypeAlias = Any
 Pair: TypeAlias = tuple[int, int]
 
@@ -78,9 +81,31 @@ def elementwise(xp: ModuleType, compute: Callable[..., None], *arrays: Array) ->
     compute(*arrays)
 
 
+def relu(xp: ModuleType, x: Array) -> Array:
+    """max(x, 0), in the memory layout of x."""
+    return xp.maximum(x, x.dtype.type(0))
+
+
+def activation(xp: ModuleType, name: str, compute: Callable[..., None], *arrays: Array) -> Array:
+    """A new array `out` after compute(*arrays, out): the operation `name`, for which a device may have a kernel."""
+    out = xp.empty_like(arrays[-1])
+    compute(*arrays, out)
+    return out
+
+
 def matmul(xp: ModuleType, a: Array, b: Array) -> Array:
     """The product of matrices, or of each pair in two stacks of them."""
     return xp.matmul(a, b)
+
+
+def add_bias(xp: ModuleType, x: Array, bias: Array) -> None:
+    """x + bias for each channel of images x (N, C, H, W), in place; bias (C,)."""
+    x += bias.reshape(-1, 1, 1)
+
+
+def channel_sums(xp: ModuleType, g: Array) -> Array:
+    """The sum of each channel of g (N, C, H, W), (C,): the gradient of a bias."""
+    return g.sum(axis=(0, 2, 3))
 
 
 def conv2d(

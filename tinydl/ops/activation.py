@@ -34,7 +34,7 @@ class ReLU(Activation):
     name = "relu"
 
     def forward(self, x: Array) -> Array:
-        return self.device.xp.maximum(x, x.dtype.type(0))
+        return self.device.kernels.relu(self.device.xp, x)
 
     def backward(self, g: Any, out: Any) -> Any:
         return ReLUGradient()(g, out)
@@ -44,6 +44,7 @@ class ReLUGradient(Op):
     """out = u where y > 0, for y = relu(x),  du = g where y > 0; y does not change it."""
 
     __slots__ = ()
+    name = "relu_gradient"
 
     def forward(self, u: Array, y: Array) -> Array:
         xp = self.device.xp
@@ -184,10 +185,7 @@ class TanhGradient(Op):
 
 def _in_blocks(op: Op, compute: Callable[..., None], *arrays: Array) -> Array:
     """A new array `out` after compute(*arrays, out), which sets each element of it from those at its place."""
-    xp = op.device.xp
-    out = xp.empty_like(arrays[-1])
-    op.device.kernels.elementwise(xp, compute, *arrays, out)
-    return out
+    return op.device.kernels.activation(op.device.xp, op.name, compute, *arrays)
 
 
 class Softmax(Reduction):

@@ -54,7 +54,7 @@ class Conv2d(Op):
         k = self.geometry
         self.size = x.shape[2:]
         out = self.device.kernels.conv2d(self.device.xp, x, weight, k.stride, k.padding, k.dilation, k.groups)
-        return _plus_bias(out[:, :, : self.places[0], : self.places[1]], bias)
+        return _plus_bias(self, out[:, :, : self.places[0], : self.places[1]], bias)
 
     def backward(self, g: Any, x: Any, weight: Any) -> Any:
         dx = dw = None
@@ -62,7 +62,7 @@ class Conv2d(Op):
             dx = ConvTranspose2d(self.geometry, self.size)(g, weight, None)
         if self.needs[1]:
             dw = ConvWeightGradient(self.geometry, weight.shape[2:])(x, g)
-        return dx, dw, g.sum(axis=(0, 2, 3)) if self.needs[2] else None
+        return dx, dw, _channel_sums(self, g) if self.needs[2] else None
 
 
 class ConvTranspose2d(Op):
@@ -82,7 +82,7 @@ class ConvTranspose2d(Op):
         out = self.device.kernels.conv2d_input_gradient(
             self.device.xp, y, weight, self.size, k.stride, k.padding, k.dilation, k.groups
         )
-        return _plus_bias(out, bias)
+        return _plus_bias(self, out, bias)
 
     def backward(self, g: Any, y: Any, weight: Any) -> Any:
         dy = dw = None
@@ -90,7 +90,7 @@ class ConvTranspose2d(Op):
             dy = Conv2d(self.geometry, y.shape[2:])(g, weight, None)
         if self.needs[1]:
             dw = ConvWeightGradient(self.geometry, weight.shape[2:])(g, y)
-        return dy, dw, g.sum(axis=(0, 2, 3)) if self.needs[2] else None
+        return dy, dw, _channel_sums(self, g) if self.needs[2] else None
 
 
 class ConvWeightGradient(Op):
@@ -119,11 +119,15 @@ class ConvWeightGradient(Op):
         return dx, dy
 
 
-def _plus_bias(out: Array, bias: Array | None) -> Array:
+def _plus_bias(op: Op, out: Array, bias: Array | None) -> Array:
     """out + b for each channel, in place: `out` is new."""
     if bias is not None:
-        out += bias.reshape(-1, 1, 1)
+        op.device.kernels.add_bias(op.device.xp, out, bias)
     return out
+
+
+def _channel_sums(op: Op, g: Any) -> Any:
+    return g.sum(axis=(0, 2, 3)) if isinstance(g, Tensor) else op.device.kernels.channel_sums(op.device.xp, g)
 
 
 # ---- the functions

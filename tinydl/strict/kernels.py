@@ -15,11 +15,20 @@ from typing import Any
 import numpy as np
 
 from tinydl.kernels import cpu
-from tinydl.kernels.reference import elementwise
+from tinydl.kernels.cross_entropy import cross_entropy, cross_entropy_gradient
+from tinydl.kernels.reference import activation, add_bias, channel_sums, elementwise, relu
 from tinydl.strict.array import StrictArray
 from tinydl.strict.call import run
 
-__all__ = ["elementwise"]
+__all__ = [
+    "activation",
+    "add_bias",
+    "channel_sums",
+    "cross_entropy",
+    "cross_entropy_gradient",
+    "elementwise",
+    "relu",
+]
 
 
 def _behind_the_wall(name: str) -> Callable[..., Any]:
