@@ -1,10 +1,12 @@
 """One contender of `python -m benchmarks.speed`, in a process of its own: makes training steps when it is told to.
 
-It is started as `python -m benchmarks.contender NAME` and speaks JSON, one line for each request and one for each
-answer. The first line it writes says who it is, {"version": ...}, or {"absent": ...} where it is not installed.
+It is started as `python -m benchmarks.contender NAME DEVICE PRECISION` and speaks JSON, one line for each request and
+one for each answer. The first line it writes says who it is, {"version": ...}, or {"absent": ...} where it is not
+installed.
 
     {"do": "load", "row": ROW, "arrays": FILE}    -> {"losses": [before the first step, after 1, 2 and 3 steps]}
     {"do": "time", "steps": n}                    -> {"seconds": [of each step]}
+    {"do": "memory"}                              -> {"bytes": of the GPU that its library has taken for arrays}
 
 A request that fails is answered by {"error": ...}.
 """
@@ -17,6 +19,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from typing import Any, TypeAlias
@@ -26,20 +29,29 @@ import numpy as np
 import tinydl as td
 from benchmarks import networks, peers
 from benchmarks.rows import ROWS, Array, Row
+from tinydl.compiled import WARM_UP
+from tinydl.device import get_device
+from tinydl.errors import DeviceError
 
 Step: TypeAlias = Callable[[], float]  # returns the loss before the step
 Start: TypeAlias = Callable[[Row, Mapping[str, Array], list[Array]], Step]
 LOSSES = 4
 
 
-def tinydl() -> tuple[str, Start]:
-    """tinydl as it comes."""
+def tinydl(device: str = "cpu", tf32: bool = False, compiled: bool = False) -> tuple[str, Start]:
+    """tinydl as it comes, or its steps captured."""
+    home: Any = get_device(device)
+    if device != "cpu":
+        home.blas.tf32 = tf32
 
     def start(row: Row, weights: Mapping[str, Array], batch: list[Array]) -> Step:
         library = networks.tinydl()
-        model = row.network(library)
+        model = row.network(library).to(home)
         model.load_state_dict(dict(weights))
-        step = row.step(library, model, [td.tensor(array) for array in batch])
+        step = row.step(library, model, [td.tensor(array, device=home) for array in batch])
+        if compiled:
+            step = td.compile(step, device=home)
+        _MEMORY.append(lambda: home.memory())
         return lambda: step().item()
 
     return td.__version__, start
@@ -64,21 +76,51 @@ def tinydl_shards() -> tuple[str, Start]:
     return td.__version__, start
 
 
-def pytorch(threads: int, compiled: bool = False) -> tuple[str, Start]:
-    """PyTorch, eager or with its network compiled."""
+def pytorch(
+    threads: int, compiled: bool = False, device: str = "cpu", tf32: bool = False, graph: bool = False
+) -> tuple[str, Start]:
+    """PyTorch, eager, with its network compiled, or with whole steps in a CUDA graph."""
     import torch
 
     torch.set_num_threads(threads)
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32  # its defaults differ
 
     def start(row: Row, weights: Mapping[str, Array], batch: list[Array]) -> Step:
         library = networks.pytorch(torch)
-        model = row.network(library)
+        model = row.network(library).to(device)
         model.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in weights.items()})
         called = torch.compile(model) if compiled else model
-        step = row.step(library, called, [torch.from_numpy(array) for array in batch])
+        if graph and row.optimizer == "Adam":
+            row = replace(row, options=row.options | {"capturable": True})
+        step = row.step(library, called, [torch.from_numpy(array).to(device) for array in batch])
+        _MEMORY.append(torch.cuda.memory_reserved)
+        if graph:
+            step = _in_a_graph(torch, step)
         return lambda: step().item()
 
     return torch.__version__, start
+
+
+def _in_a_graph(torch: Any, step: Callable[[], Any]) -> Callable[[], Any]:
+    """PyTorch's own capture: the first two steps as they are, as in td.compile; then the graph."""
+    stream, calls = torch.cuda.Stream(), [0]
+    graph, loss = torch.cuda.CUDAGraph(), [None]
+
+    def call() -> Any:
+        calls[0] += 1
+        if calls[0] <= WARM_UP:
+            stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(stream):
+                found = step()
+            torch.cuda.current_stream().wait_stream(stream)
+            return found
+        if calls[0] == WARM_UP + 1:
+            with torch.cuda.graph(graph):
+                loss[0] = step()
+        graph.replay()
+        return loss[0]
+
+    return call
 
 
 CONTENDERS: dict[str, Callable[[], tuple[str, Start]]] = {
@@ -91,6 +133,14 @@ CONTENDERS: dict[str, Callable[[], tuple[str, Start]]] = {
     "mygrad": peers.mygrad,
     "autograd": peers.autograd,
 }
+ON_GPU: dict[str, Callable[[bool], tuple[str, Start]]] = {
+    "tinydl": lambda tf32: tinydl("cuda", tf32),
+    "tinydl-compile": lambda tf32: tinydl("cuda", tf32, compiled=True),
+    "torch": lambda tf32: pytorch(2, device="cuda", tf32=tf32),
+    "torch-graph": lambda tf32: pytorch(2, device="cuda", tf32=tf32, graph=True),
+    "torch-compile": lambda tf32: pytorch(2, device="cuda", tf32=tf32, compiled=True),
+}
+_MEMORY: list[Callable[[], int]] = []  # of the network that was loaded last
 
 
 class Contender:
@@ -119,6 +169,10 @@ class Contender:
             raise ArithmeticError(f"the loss became {loss}: such numbers are not what a user computes with")
         return {"seconds": [after - before for before, after in pairwise(clock)]}
 
+    def memory(self) -> dict[str, Any]:
+        """How much of the GPU's memory the library has taken for arrays."""
+        return {"bytes": _MEMORY[-1]()}
+
 
 def main() -> None:
     """Serves until the requests end."""
@@ -129,8 +183,9 @@ def main() -> None:
         print(json.dumps(what), file=answers, flush=True)
 
     try:
-        version, start = CONTENDERS[sys.argv[1]]()
-    except ImportError as error:
+        name, device, precision = sys.argv[1:]
+        version, start = CONTENDERS[name]() if device == "cpu" else ON_GPU[name](precision == "tf32")
+    except (ImportError, DeviceError) as error:
         answer({"absent": str(error)})
         return
     answer({"version": version})

@@ -11,7 +11,10 @@ from tinydl.recipes.recipe import versions
 
 
 def provenance() -> dict[str, object]:
-    """Date, commit (with "+" when files were changed since), cores, BLAS threads asked for, and versions."""
+    """Date, commit (with "+" when files were changed since), cores, BLAS threads asked for, and versions.
+
+    In a copy of the files without .git the commit is what TINYDL_COMMIT says.
+    """
 
     def git(*arguments: str) -> str:
         here = Path(__file__).parent
@@ -19,9 +22,13 @@ def provenance() -> dict[str, object]:
             ["git", *arguments], cwd=here, capture_output=True, text=True, check=True
         ).stdout.strip()
 
+    try:
+        commit = git("rev-parse", "--short", "HEAD") + ("+" if git("status", "--porcelain", "-uno") else "")
+    except (OSError, subprocess.CalledProcessError):
+        commit = os.environ.get("TINYDL_COMMIT", "unknown")
     return {
         "date": datetime.date.today().isoformat(),
-        "commit": git("rev-parse", "--short", "HEAD") + ("+" if git("status", "--porcelain", "-uno") else ""),
+        "commit": commit,
         "cores": os.cpu_count(),
         "OPENBLAS_NUM_THREADS": os.environ.get("OPENBLAS_NUM_THREADS", "not set"),
         "versions": versions(),

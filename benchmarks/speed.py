@@ -2,6 +2,7 @@
 
     python -m benchmarks.speed                          prints the table; --save also writes it to benchmarks/results
     python -m benchmarks.speed --rows mlp,unet --rounds 3 --seconds 0.3 --contenders torch-1-thread,torch-compile
+    python -m benchmarks.speed --device cuda --save gpu/speed    on a GPU; --tf32 for both libraries, or for neither
 
 It needs `pip install -e ".[bench]"` (PyTorch). MyGrad and HIPS autograd come with `.[peers]`, JAX with
 `pip install jax`; what is not installed is reported as absent. torch.compile takes a C++ compiler and minutes, and
@@ -14,6 +15,9 @@ start it, on the same two cores and without settings in the environment. They ta
 counts by the median of its steps, a contender by the median of its blocks. PyTorch's speed differs from process to
 process, so several are tried for each row and the fastest one is compared. JAX, MyGrad and HIPS autograd run the MLP
 and LeNet-5 only.
+
+On a GPU what is compared is `td.compile`d steps; eager steps of tinydl and PyTorch's own CUDA graphs stand beside them.
+Both libraries compute in float32, with TF32 in products and convolutions or without, as is said.
 """
 
 from __future__ import annotations
@@ -36,12 +40,17 @@ import numpy as np
 from benchmarks.peers import takes
 from benchmarks.provenance import provenance
 from benchmarks.rows import ROWS
-from benchmarks.speed_report import chart, table
+from benchmarks.speed_report import chart, ratios, table
+from tinydl.device import get_device
 
 RESULTS = Path(__file__).parent / "results"
 PEERS = ("jax", "mygrad", "autograd")  # for the MLP and LeNet-5 only
 CONTENDERS = ("tinydl-shards", "torch-1-thread", "torch-compile", *PEERS)
+GPU_CONTENDERS = ("tinydl-compile", "torch-graph", "torch-compile")
+GPU_ROWS = ("lenet-64", "lenet-256", "autoencoder", "vae", "unet")
+GPU_GOALS = {"lenet-64": 3.0, "lenet-256": 3.0, "vae": 3.0, "autoencoder": 2.0, "unet": 1.5}
 TOLERANCE = 1e-4  # relative
+TF32_TOLERANCE = 2e-2  # a mantissa of ten bits
 COMPARED = {0: "before the first step", 1: "after one step", 3: "after three steps"}
 PAUSE = (
     0.1  # s before a block: the threads of the one before wait actively for more work for about a third of it
@@ -76,10 +85,10 @@ class Failed(Exception):
 class Process:
     """A contender in its process; to be closed after use."""
 
-    def __init__(self, contender: str) -> None:
+    def __init__(self, contender: str, device: str = "cpu", tf32: bool = False) -> None:
         self.contender = contender
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.contender", contender],
+            [sys.executable, "-m", "benchmarks.contender", contender, device, "tf32" if tf32 else "float32"],
             cwd=RESULTS.parents[1],
             env={name: value for name, value in os.environ.items() if not name.startswith(SETTINGS)},
             stdin=subprocess.PIPE,
@@ -102,6 +111,11 @@ class Process:
         time.sleep(PAUSE)
         seconds: list[float] = self._ask(do="time", steps=steps)["seconds"]
         return seconds
+
+    def memory(self) -> int:
+        """Bytes of the GPU that its library has taken."""
+        taken: int = self._ask(do="memory")["bytes"]
+        return taken
 
     def close(self) -> None:
         """Ends the process."""
@@ -126,10 +140,12 @@ class Process:
         return answer
 
 
-def disagreement(losses: Sequence[float], reference: Sequence[float]) -> str | None:
-    """What differs by more than `TOLERANCE` between the losses of two contenders, or None."""
+def disagreement(
+    losses: Sequence[float], reference: Sequence[float], tolerance: float = TOLERANCE
+) -> str | None:
+    """What differs by more than `tolerance` between the losses of two contenders, or None."""
     for i, when in COMPARED.items():
-        if not abs(losses[i] - reference[i]) <= TOLERANCE * abs(reference[i]):  # so written, NaN disagrees
+        if not abs(losses[i] - reference[i]) <= tolerance * abs(reference[i]):  # so written, NaN disagrees
             return f"loss {losses[i]:.7g} {when}, tinydl's {reference[i]:.7g}"
     return None
 
@@ -146,9 +162,19 @@ def take_turns(processes: Mapping[str, Process], rounds: int, seconds: float) ->
     return found
 
 
-def measure(row: str, others: Sequence[str], rounds: int, seconds: float, tries: int) -> dict[str, Any]:
+def measure(
+    row: str,
+    others: Sequence[str],
+    rounds: int,
+    seconds: float,
+    tries: int,
+    device: str = "cpu",
+    tf32: bool = False,
+) -> dict[str, Any]:
     """One line of the table: tinydl against the fastest of `tries` PyTorch processes, and against others."""
     result: dict[str, Any] = {"title": ROWS[row].title, "floor": ROWS[row].floor, "goal": ROWS[row].goal}
+    if device != "cpu":
+        result |= {"floor": 1.0, "goal": GPU_GOALS.get(row, 1.0)}
     contenders: dict[str, dict[str, Any]] = {}
     result["contenders"] = contenders
     with contextlib.ExitStack() as stack:
@@ -160,7 +186,7 @@ def measure(row: str, others: Sequence[str], rounds: int, seconds: float, tries:
             """Starts it, and says in its record why it can't be timed if so."""
             record = contenders.setdefault(contender, {})
             try:
-                process = Process(contender)
+                process = Process(contender, device, tf32)
                 stack.callback(process.close)
                 record["version"] = process.version
                 record["losses"] = process.load(row, arrays)
@@ -170,7 +196,8 @@ def measure(row: str, others: Sequence[str], rounds: int, seconds: float, tries:
             except Failed as error:
                 record["failed"] = str(error)
                 return False
-            if different := disagreement(record["losses"], contenders["tinydl"]["losses"]):
+            tolerance = TF32_TOLERANCE if tf32 else TOLERANCE
+            if different := disagreement(record["losses"], contenders["tinydl"]["losses"], tolerance):
                 record["refused"] = different
                 return False
             running[name] = process
@@ -195,6 +222,8 @@ def measure(row: str, others: Sequence[str], rounds: int, seconds: float, tries:
             contenders[name]["steps"] = [len(block) for block in blocks]
             contenders[name]["seconds"] = [statistics.median(block) for block in blocks]
             contenders[name]["means"] = [statistics.fmean(block) for block in blocks]
+            if device != "cpu":
+                contenders[name]["bytes"] = running[name].memory()
     return result
 
 
@@ -206,6 +235,20 @@ def machine() -> dict[str, Any]:
     return {"cpu": models[0] if models else "unknown", "used_cores": CORES, "system": sys.platform}
 
 
+def gpu() -> dict[str, Any]:
+    """The GPU and what drives it. Raises RuntimeError where there is none."""
+    device: Any = get_device("cuda")
+    runtime = device.xp.cuda.runtime
+    found = runtime.getDeviceProperties(0)
+    return {
+        "gpu": found["name"].decode(),
+        "gpu_memory": found["totalGlobalMem"],
+        "cuda_driver": runtime.driverGetVersion(),
+        "cuda_runtime": runtime.runtimeGetVersion(),
+        "cupy": device.xp.__version__,
+    }
+
+
 def _names(text: str) -> list[str]:
     return text.split(",") if text else []
 
@@ -215,40 +258,60 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    default = [name for name in CONTENDERS if name != "torch-compile"]
-    parser.add_argument("--rows", type=_names, default=list(ROWS), help=f"of {','.join(ROWS)}")
-    parser.add_argument("--contenders", type=_names, default=default, help=f"of {','.join(CONTENDERS)}")
+    parser.add_argument("--rows", type=_names, help=f"of {','.join(ROWS)}")
+    parser.add_argument(
+        "--contenders", type=_names, help=f"of {','.join(CONTENDERS)}; on a GPU {GPU_CONTENDERS}"
+    )
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=1.0, help="of a contender's block in each round")
     parser.add_argument("--processes", type=int, default=3, help="of PyTorch, of which the fastest counts")
-    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--tf32", action="store_true", help="on a GPU: products in TF32, in both libraries")
     parser.add_argument("--save", nargs="?", const="speed", metavar="NAME", help="in benchmarks/results")
     asked = parser.parse_args()
-    if asked.device != "cpu":
-        parser.error(f"--device {asked.device} is not available: only the CPU is measured")
-    for what, given, known in (("rows", asked.rows, ROWS), ("contenders", asked.contenders, CONTENDERS)):
-        if unknown := sorted(set(given) - set(known)):
-            parser.error(f"--{what}: {', '.join(unknown)} unknown; there are {', '.join(known)}")
+    on_gpu = asked.device == "cuda"
+    known = GPU_CONTENDERS if on_gpu else CONTENDERS
+    if asked.rows is None:
+        asked.rows = list(GPU_ROWS if on_gpu else ROWS)
+    if asked.contenders is None:
+        asked.contenders = [name for name in known if name != "torch-compile"]
+    for what, given, there in (("rows", asked.rows, ROWS), ("contenders", asked.contenders, known)):
+        if unknown := sorted(set(given) - set(there)):
+            parser.error(f"--{what}: {', '.join(unknown)} unknown; there are {', '.join(there)}")
+    if asked.tf32 and not on_gpu:
+        parser.error("--tf32: expected --device cuda; a CPU has no TF32")
+    here = machine()
+    if on_gpu:
+        try:
+            here |= gpu()
+        except RuntimeError as error:
+            parser.exit(1, f"benchmarks.speed: {error}; nothing was measured\n")
     if hasattr(os, "sched_setaffinity"):  # inherited by the contenders
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
     came_from = provenance() | {"OPENBLAS_NUM_THREADS": "not set"}  # the contenders don't inherit it
     rows = {}
     for row in asked.rows:
         print(f"{row} ...", file=sys.stderr, flush=True)
-        rows[row] = measure(row, asked.contenders, asked.rounds, asked.seconds, asked.processes)
-    settings = {name: getattr(asked, name) for name in ("rounds", "seconds", "processes", "device")}
+        block = asked.rounds, asked.seconds, asked.processes
+        rows[row] = measure(row, asked.contenders, *block, asked.device, asked.tf32)
+    settings = {name: getattr(asked, name) for name in ("rounds", "seconds", "processes", "device", "tf32")}
     result = {
         "command": " ".join(["python -m benchmarks.speed", *sys.argv[1:]]),
-        "settings": settings | {"tolerance": TOLERANCE, "pause": PAUSE},
-        "machine": machine(),
+        "settings": settings | {"tolerance": TF32_TOLERANCE if asked.tf32 else TOLERANCE, "pause": PAUSE},
+        "machine": here,
         **came_from,
         "rows": rows,
     }
     print(table(result))
     if asked.save:
+        (RESULTS / asked.save).parent.mkdir(exist_ok=True)
         (RESULTS / f"{asked.save}.json").write_text(json.dumps(result, indent=1) + "\n")
         (RESULTS / f"{asked.save}.md").write_text(table(result))
         chart(result, RESULTS / f"{asked.save}.png")
+    if on_gpu and (
+        not_timed := [name for name, row in rows.items() if ratios(row, "tinydl-compile") is None]
+    ):
+        parser.exit(1, f"benchmarks.speed: not timed: {', '.join(not_timed)}; the table says why\n")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from tinydl import functional, init, losses, metrics, nn, optim
 from tinydl.autograd import detect_anomaly, grad, no_grad
 from tinydl.calculus import hessian, hvp, jacobian, jvp, vjp
+from tinydl.compiled import compile
 from tinydl.creation import arange, eye, full, ones, ones_like, rand, randn, zeros, zeros_like
 from tinydl.device import Device, textbook
 from tinydl.errors import DeviceError, DTypeError, GraphError, ShapeError
@@ -79,6 +80,7 @@ __all__ = [
     "broadcast_to",
     "cat",
     "clip",
+    "compile",
     "cos",
     "cumsum",
     "data",

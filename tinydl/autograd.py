@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from tinydl.capture import current
 from tinydl.device import Device
 from tinydl.errors import DTypeError, GraphError, ShapeError
 from tinydl.op import Node, Op, listed, state
@@ -35,11 +36,20 @@ def backward(
     """
     retain_graph = retain_graph or create_graph
     grads = _flow([(tensor, _seed(tensor, gradient, create_graph))], retain_graph, create_graph)
+    capture = current()
     while grads:
         leaf, grad = grads.popitem()
         assert isinstance(leaf, Tensor)
+        if capture is not None and leaf._grad is not None and not capture.has_made(leaf._grad):
+            raise GraphError(
+                "backward",
+                "a captured step adds to a gradient from before it, which would not grow when the step is repeated; "
+                "call zero_grad() in the step, before backward()",
+            )
         alone = sys.getrefcount(grad) == _ALONE
         leaf._grad = _tensor_of(grad, leaf.device, alone, leaf._grad)
+        if capture is not None:
+            capture.makes(leaf._grad)
 
 
 def grad(

@@ -16,7 +16,7 @@ from tinydl.device import Device, get_device
 from tinydl.op import check_tensors
 from tinydl.operators import Scalar
 from tinydl.random import GeneratorLike, as_generator
-from tinydl.tensor import Tensor, supported, tensor
+from tinydl.tensor import Tensor, supported
 
 Shape = int | tuple[int, ...]
 
@@ -128,8 +128,8 @@ def rand(
 
     Raises: TypeError for another dtype and for another kind of `generator`, ValueError for sizes below 0.
     """
-    host = as_generator(generator).random(_shape(shape), dtype)
-    return tensor(host, requires_grad, device=device)
+    home = get_device(device)
+    return Tensor(home.uniform(as_generator(generator), _shape(shape), dtype), home, requires_grad)
 
 
 def randn(
@@ -143,8 +143,8 @@ def randn(
 
     Raises: TypeError for another dtype and for another kind of `generator`, ValueError for sizes below 0.
     """
-    host = as_generator(generator).normal(_shape(shape), dtype)
-    return tensor(host, requires_grad, device=device)
+    home = get_device(device)
+    return Tensor(home.normal(as_generator(generator), _shape(shape), dtype), home, requires_grad)
 
 
 def _shape(shape: tuple[Shape, ...]) -> tuple[int, ...]:

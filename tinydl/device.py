@@ -9,10 +9,13 @@ from types import ModuleType
 from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from tinydl.allocator import keep_freed_memory
+from tinydl.capture import Graph
 from tinydl.kernels import cpu as cpu_kernels
 from tinydl.kernels import reference
+from tinydl.random import Generator
 
 # A NumPy array, or the array type of another device: their common methods are what ops are written in.
 Array: TypeAlias = Any
@@ -88,29 +91,59 @@ class Device:
         """Whether values are checked here (labels in range, probabilities in [0, 1]): the host has to wait for it."""
         return True
 
+    def fill(self, array: Array, host: np.ndarray[Any, Any]) -> None:
+        """Copies host values into an array of this device, of the same shape and dtype and in C order.
+
+        Raises ValueError for another shape.
+        """
+        array[...] = self.asarray(host)
+
+    def uniform(self, generator: Generator, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
+        """`generator.random(shape, dtype)` as an array of this device; raises what that raises."""
+        return self._taken(generator.random(shape, dtype))
+
+    def normal(self, generator: Generator, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
+        """`generator.normal(shape, dtype)` as an array of this device; raises what that raises."""
+        return self._taken(generator.normal(shape, dtype))
+
+    def _taken(self, host: np.ndarray[Any, Any]) -> Array:
+        return host if self.array_type is np.ndarray else self.asarray(host)  # nobody else has it
+
+    def graph(self) -> Graph | None:
+        """Something new to capture a step in; None where steps can't be captured."""
+        return None
+
+    def synchronize(self) -> None:
+        """Waits until all that was asked for is computed; on the CPU it is."""
+
 
 cpu = Device("cpu", np, np.ndarray, cpu_kernels)
 keep_freed_memory(1024)
-_devices: dict[str, Device] = {"cpu": cpu}
+_EXPECTED = (
+    "'cpu', 'cuda' (the first GPU; CUDA_VISIBLE_DEVICES chooses another), or 'strict', the test device"
+)
+_devices: dict[str | None, Device] = {"cpu": cpu, None: cpu}
 
 
 def get_device(device: str | Device | None) -> Device:
-    """The `Device` of that name, "cpu" or "strict" (`tinydl.strict`); None is the CPU.
+    """The `Device` of that name, "cpu", "cuda" or "strict" (`tinydl.strict`); None is the CPU.
+
+    "cuda" is the first GPU that the process sees, "cuda:0" another name for it.
 
     Raises: RuntimeError when the device can't be used here, ValueError when there is none of that name.
     """
-    if device is None:
-        return cpu
     if isinstance(device, Device):
         return device
     if device == "strict" and device not in _devices:
         from tinydl.strict.device import strict  # it derives from Device, and only tests need it
 
         _devices[device] = strict
+    if device in ("cuda", "cuda:0") and device not in _devices:
+        from tinydl.cuda.device import open_cuda  # it loads CuPy
+
+        _devices["cuda"] = _devices["cuda:0"] = open_cuda()
     if device not in _devices:
-        raise ValueError(
-            f"device {device!r}: expected 'cpu' or 'strict', the test device; others are to come"
-        )
+        raise ValueError(f"device {device!r}: expected {_EXPECTED}")
     return _devices[device]
 
 

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from tinydl.capture import refuse
 from tinydl.shards import Shard, computing, current
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -52,6 +53,7 @@ class Generator:
         """
         if current() is not None:
             raise RuntimeError(_NOT_BY_ROWS.format("words that belong to no row"))
+        refuse("a draw of random numbers on the host")
         blocks = -(-n // _WORDS_PER_BLOCK)
         self._counter += blocks
         return self._philox.random_raw(blocks * _WORDS_PER_BLOCK)[:n]
@@ -117,6 +119,17 @@ class Generator:
         """A new generator, seeded by the next two words of this one."""
         low, high = self.words(2)
         return Generator(int(low) | int(high) << 64)
+
+    def leave(self, n: int, dtype: npt.DTypeLike = np.float32) -> dict[str, int]:
+        """Leaves a draw of n uniform float32 or float64 numbers to a device: goes behind it, says where it begins.
+
+        As `get_state` does. Raises TypeError for another dtype, ValueError for n below 0.
+        """
+        _, dtype, n = _checked("leave", n, dtype)
+        place = self.get_state()
+        words = -(-n // 2) if dtype == np.float32 else n
+        self.set_state({"seed": self.seed, "counter": self._counter - (-words // _WORDS_PER_BLOCK)})
+        return place
 
     def get_state(self) -> dict[str, int]:
         """The place in the stream as two integers, `seed` and `counter`."""

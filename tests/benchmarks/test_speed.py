@@ -65,7 +65,7 @@ def test_other_weights_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     class Altered(speed.Process):
         """tinydl in PyTorch's place, with changed weights."""
 
-        def __init__(self, contender: str) -> None:
+        def __init__(self, contender: str, *_: Any) -> None:
             super().__init__("tinydl")
             self.altered = contender == "torch"
 
@@ -155,15 +155,21 @@ def test_the_table(tmp_path: Path) -> None:
     assert (tmp_path / "speed.png").read_bytes()[1:4] == b"PNG"
 
 
-def test_only_the_cpu_is_measured(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for wrong in (["--device", "cuda"], ["--rows", "mlp,nothing"], ["--contenders", "nobody"]):
+def test_what_is_asked_wrongly(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    for wrong in (
+        ["--device", "abacus"],
+        ["--tf32"],
+        ["--rows", "mlp,nothing"],
+        ["--contenders", "nobody"],
+        ["--device", "cuda", "--contenders", "jax"],
+    ):
         monkeypatch.setattr(sys, "argv", ["speed", *wrong])
         with pytest.raises(SystemExit):
             speed.main()
     said = capsys.readouterr().err
-    assert "cuda is not available" in said
+    assert "invalid choice: 'abacus'" in said
+    assert "--tf32: expected --device cuda" in said
+    assert "--contenders: jax unknown; there are tinydl-compile" in said
     assert "--rows: nothing unknown" in said
     assert "--contenders: nobody unknown" in said
 

@@ -19,10 +19,10 @@ def dropout(x: Tensor, p: float = 0.5, training: bool = True, generator: Generat
     check_tensors("dropout", x)
     if not training or p == 0.0:
         return x
-    keep = as_generator(generator).random(x.shape) >= p
+    keep = x.device.uniform(as_generator(generator), x.shape, "float32") >= p
     scale = 0.0 if p == 1.0 else 1.0 / (1.0 - p)
     dtype = x.dtype if x.dtype.kind in "fc" else "float32"
     mask = x.device.xp.empty_like(x._data, dtype=dtype)  # in the layout of x
-    mask[...] = x.device.asarray(keep)
+    mask[...] = keep
     mask *= scale
     return x * Tensor(mask, x.device)

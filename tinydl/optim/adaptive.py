@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from typing import ClassVar
 
-from tinydl.device import Array
+from tinydl.device import Array, Device
 from tinydl.optim.optimizer import Optimizer
 from tinydl.tensor import Tensor
 
@@ -24,6 +24,7 @@ class Adam(Optimizer):
 
     buffer_names = ("mean", "square")
     elementwise = True
+    kernel = "adam"
     hyperparameters = ("lr", "betas", "eps", "weight_decay")
     decoupled: ClassVar[bool] = False  # whether weight decay is kept out of m and v
 
@@ -42,11 +43,23 @@ class Adam(Optimizer):
         super().__init__(params, lr, weight_decay)
         self.betas, self.eps = betas, eps
 
+    def rates(self, step: int) -> tuple[float, ...]:
+        """lr / (1 - b1^t),  sqrt(1 - b2^t),  1 - lr weight_decay."""
+        b1, b2 = self.betas
+        return self.lr / (1.0 - b1**step), math.sqrt(1.0 - b2**step), 1.0 - self.lr * self.weight_decay
+
+    def launch(
+        self, device: Device, lr: Array, step: Array, data: Array, grad: Array, *buffers: Array
+    ) -> None:
+        options = self.betas, self.eps, self.weight_decay, self.decoupled
+        device.kernels.adam(device.xp, data, grad, *buffers, lr, step, *options)
+
     def update(self, data: Array, grad: Array, step: int, **buffers: Array) -> None:
         mean, square = buffers["mean"], buffers["square"]
         b1, b2 = self.betas
+        rate, correction, kept = self.numbers(step)
         if self.weight_decay and self.decoupled:
-            data *= 1.0 - self.lr * self.weight_decay
+            data *= kept
         elif self.weight_decay:
             grad = grad + self.weight_decay * data
         mean *= b1
@@ -54,9 +67,9 @@ class Adam(Optimizer):
         square *= b2
         square += (1.0 - b2) * grad * grad
         root = square**0.5
-        root /= math.sqrt(1.0 - b2**step)
+        root /= correction
         root += self.eps
-        data -= (self.lr / (1.0 - b1**step)) * (mean / root)
+        data -= rate * (mean / root)
 
 
 class AdamW(Adam):
@@ -106,8 +119,12 @@ class RMSprop(Optimizer):
         super().__init__(params, lr, weight_decay)
         self.alpha, self.eps, self.momentum = alpha, eps, momentum
 
+    def rates(self, step: int) -> tuple[float, ...]:
+        return (self.lr,)
+
     def update(self, data: Array, grad: Array, step: int, **buffers: Array) -> None:
         square, velocity = buffers["square"], buffers["velocity"]
+        (lr,) = self.numbers(step)
         if self.weight_decay:
             grad = grad + self.weight_decay * data
         square *= self.alpha
@@ -117,7 +134,7 @@ class RMSprop(Optimizer):
             velocity *= self.momentum
             velocity += direction
             direction = velocity
-        data -= self.lr * direction
+        data -= lr * direction
 
 
 class Adagrad(Optimizer):
@@ -145,9 +162,13 @@ class Adagrad(Optimizer):
         super().__init__(params, lr, weight_decay)
         self.lr_decay, self.eps = lr_decay, eps
 
+    def rates(self, step: int) -> tuple[float, ...]:
+        return (self.lr / (1.0 + (step - 1) * self.lr_decay),)
+
     def update(self, data: Array, grad: Array, step: int, **buffers: Array) -> None:
         square = buffers["square"]
+        (lr,) = self.numbers(step)
         if self.weight_decay:
             grad = grad + self.weight_decay * data
         square += grad * grad
-        data -= self.lr / (1.0 + (step - 1) * self.lr_decay) * (grad / (square**0.5 + self.eps))
+        data -= lr * (grad / (square**0.5 + self.eps))

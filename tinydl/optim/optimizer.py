@@ -8,7 +8,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tinydl.device import Array
+from tinydl.capture import current
+from tinydl.device import Array, Device
+from tinydl.optim.on_device import step_on_device
 from tinydl.tensor import Tensor
 
 
@@ -20,6 +22,9 @@ class Optimizer:
     shape, in the parameter's dtype. `lr` is the learning rate; it may be set between steps. `steps` counts the calls
     of `step()`; `taken` counts, for each parameter, those at which it had a gradient.
 
+    What `update` computes from `lr` and the step number belongs into `rates(step)`, and `update` begins with
+    `self.numbers(step)`: then `td.compile` can repeat it.
+
     Raises: ValueError for no parameters, one listed twice, or a negative lr or weight_decay; TypeError for what
     is not a leaf tensor that requires gradients.
     """
@@ -27,10 +32,15 @@ class Optimizer:
     buffer_names: ClassVar[tuple[str, ...]] = ()
     hyperparameters: ClassVar[tuple[str, ...]] = ("lr", "weight_decay")
     elementwise: ClassVar[bool] = False  # true: each element by itself, so `update` may get them in blocks
+    has_rates: ClassVar[bool] = False  # all that changes from step to step is in `rates`
+    kernel: ClassVar[str | None] = None  # of a device that has one for this rule: see on_device.py
 
     def __init_subclass__(cls) -> None:
         if "update" in cls.__dict__ and "elementwise" not in cls.__dict__:
             cls.elementwise = False  # a rule of its own may need whole arrays, whatever it derives from
+        if "update" in cls.__dict__:
+            cls.has_rates = "rates" in cls.__dict__
+            cls.kernel = cls.__dict__.get("kernel")
 
     def __init__(self, params: Iterable[Tensor], lr: float, weight_decay: float = 0.0) -> None:
         self.params = [params] if isinstance(params, Tensor) else list(params)
@@ -62,6 +72,14 @@ class Optimizer:
         """
         raise NotImplementedError
 
+    def rates(self, step: int) -> tuple[float, ...]:
+        """The numbers of step `step` (from 1) that change from step to step: here the learning rate."""
+        return (self.lr,)
+
+    def numbers(self, step: Any) -> Any:
+        """What `rates(step)` gives; in a captured step the same numbers where the device reads them anew each time."""
+        return self.rates(step) if isinstance(step, int) else step
+
     def step(self) -> None:
         """Updates every parameter that has a gradient.
 
@@ -73,19 +91,41 @@ class Optimizer:
                     f"{type(self).__name__}: a parameter of {made_for[0]}, {made_for[1]} on {made_for[2]} is now "
                     f"{p.shape}, {p.dtype} on {p.device}; make the optimiser after .astype() and .to()"
                 )
+        moving = [i for i, p in enumerate(self.params) if p._grad is not None]
+        if current() is not None or (moving and self.has_kernel(self.params[moving[0]].device)):
+            step_on_device(self, moving)
+            return
         self.steps += 1
-        for i, (p, buffers) in enumerate(zip(self.params, self._buffers, strict=True)):
-            if p._grad is not None:
-                p.touch()
-                self.taken[i] += 1
-                update = partial(self._update, self.taken[i])
-                arrays = p._data, p._grad._data, *buffers.values()
-                if self.elementwise:
-                    p.device.kernels.elementwise(p.device.xp, update, *arrays)
-                else:
-                    update(*arrays)
+        for i in moving:
+            self.taken[i] += 1
+            self.apply(i, self.taken[i])
 
-    def _update(self, step: int, data: Array, grad: Array, *buffers: Array) -> None:
+    def has_kernel(self, device: Device) -> bool:
+        """Whether a device has a kernel for this rule: one launch for each parameter."""
+        return self.kernel is not None and hasattr(device.kernels, self.kernel)
+
+    def launch(
+        self, device: Device, lr: Array, step: Array, data: Array, grad: Array, *buffers: Array
+    ) -> None:
+        """Runs the device's kernel for one parameter: `lr` is float64 (1,), `step` int64 (1,), on the device.
+
+        The base raises NotImplementedError.
+        """
+        raise NotImplementedError
+
+    def apply(self, i: int, step: Any) -> None:
+        """Updates parameter i: its step has that number (from 1), or, on a device, the numbers `rates` gives for it."""
+        p = self.params[i]
+        assert p._grad is not None
+        p.touch()
+        update = partial(self._update, step)
+        arrays = p._data, p._grad._data, *self._buffers[i].values()
+        if self.elementwise:
+            p.device.kernels.elementwise(p.device.xp, update, *arrays)
+        else:
+            update(*arrays)
+
+    def _update(self, step: Any, data: Array, grad: Array, *buffers: Array) -> None:
         self.update(data, grad, step, **dict(zip(self.buffer_names, buffers, strict=True)))
 
     def zero_grad(self) -> None:

@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from tinydl.capture import refuse
 from tinydl.optim.optimizer import Optimizer
 
 
@@ -32,7 +33,8 @@ class Schedule:
         raise NotImplementedError
 
     def step(self) -> None:
-        """Goes one step on and sets `optimizer.lr`; raises what `rate()` raises."""
+        """Goes one step on and sets `optimizer.lr`; raises what `rate()` raises, RuntimeError in a captured step."""
+        refuse(f"{type(self).__name__}.step()")
         self.count += 1
         self.optimizer.lr = self.rate()
 
@@ -151,6 +153,7 @@ class ReduceLROnPlateau(Schedule):
         """Goes one epoch on, with the value of this epoch, a number; raises TypeError without one."""
         if value is None:
             raise TypeError("ReduceLROnPlateau.step: expected the value that is watched")
+        refuse("ReduceLROnPlateau.step()")
         self.count += 1
         if value < self.best * (1.0 - self.threshold):
             self.best, self.waited = value, 0

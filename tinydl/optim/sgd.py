@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tinydl.device import Array
+from tinydl.device import Array, Device
 from tinydl.optim.optimizer import Optimizer
 from tinydl.tensor import Tensor
 
@@ -21,6 +21,7 @@ class SGD(Optimizer):
 
     buffer_names = ("velocity",)
     elementwise = True
+    kernel = "sgd"
     hyperparameters = ("lr", "momentum", "nesterov", "weight_decay")
 
     def __init__(
@@ -36,7 +37,17 @@ class SGD(Optimizer):
         super().__init__(params, lr, weight_decay)
         self.momentum, self.nesterov = momentum, nesterov
 
+    def rates(self, step: int) -> tuple[float, ...]:
+        return (self.lr,)
+
+    def launch(
+        self, device: Device, lr: Array, step: Array, data: Array, grad: Array, *buffers: Array
+    ) -> None:
+        options = self.momentum, self.nesterov, self.weight_decay
+        device.kernels.sgd(device.xp, data, grad, *buffers, lr, *options)
+
     def update(self, data: Array, grad: Array, step: int, **buffers: Array) -> None:
+        (lr,) = self.numbers(step)
         if self.weight_decay:
             grad = grad + self.weight_decay * data
         if self.momentum:
@@ -44,4 +55,4 @@ class SGD(Optimizer):
             velocity *= self.momentum
             velocity += grad
             grad = grad + self.momentum * velocity if self.nesterov else velocity
-        data -= self.lr * grad
+        data -= lr * grad
