@@ -1,6 +1,7 @@
 """What all tests share: Hypothesis profiles, and fixtures for devices, tables of functions and PyTorch.
 
-`TINYDL_HYPOTHESIS=intense` runs every property a thousand times.
+`TINYDL_HYPOTHESIS=intense` runs every property a thousand times, `few` five times. `--device strict` runs all tests
+there (on_device.py).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
+import on_device
 import tinydl as td
 from tinydl import nn
 from tinydl.testing.point import host
@@ -30,10 +32,51 @@ settings.register_profile(
 settings.register_profile(
     "intense", max_examples=1000, deadline=None, print_blob=True, suppress_health_check=_slow
 )
+settings.register_profile(
+    "few", max_examples=5, deadline=None, derandomize=True, database=None, suppress_health_check=_slow
+)
 settings.load_profile(os.environ.get("TINYDL_HYPOTHESIS", "default"))
 
 
-@pytest.fixture(params=["cpu", "strict"], scope="module")  # Hypothesis refuses fixtures made for one test
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--device", default="cpu", help="the device of all tests: cpu, strict, cuda (on_device.py)"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.option.device != "cpu":
+        patch = pytest.MonkeyPatch()
+        config.add_cleanup(patch.undo)
+        try:
+            on_device.make_default(config.option.device, patch)
+        except (RuntimeError, ValueError) as error:
+            raise pytest.UsageError(str(error)) from None
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Tests that ask for a device run on the CPU and on the strict one, or on the chosen one alone."""
+    own = any("device" in mark.args[0] for mark in metafunc.definition.iter_markers("parametrize"))
+    if "device" in metafunc.fixturenames and not own:
+        chosen = metafunc.config.option.device
+        names = ["cpu", "strict"] if chosen == "cpu" else [chosen]
+        metafunc.parametrize("device", names, indirect=True, scope="module")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.option.device != "cpu":
+        for item in items:
+            if reason := on_device.why_cpu_only(item):
+                item.add_marker(pytest.mark.skip(reason))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    if terminalreporter.config.option.device != "cpu":
+        for line in on_device.summary(terminalreporter.stats.get("skipped", [])):
+            terminalreporter.write_line(line)
+
+
+@pytest.fixture(scope="module")  # Hypothesis refuses fixtures made for one test
 def device(request: pytest.FixtureRequest) -> str:
     """Where the test computes: on the CPU, and on the strict device, which refuses what a GPU would."""
     name: str = request.param
@@ -41,10 +84,15 @@ def device(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
-    """On the strict device the textbook's kernels run: on the device's own arrays, and so through what it refuses."""
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
+    """On the strict device the textbook's kernels run: on the device's own arrays, and so through what it refuses.
+
+    But recipes train longer, and get the fast ones.
+    """
     params = getattr(getattr(item, "callspec", None), "params", {})
-    with td.textbook() if params.get("device") == "strict" else nullcontext():
+    strict = params.get("device", item.config.option.device) == "strict"
+    trains = item.nodeid.startswith(("tests/recipes/", "tests/sweep/"))
+    with td.textbook() if strict and not trains else nullcontext():
         return (yield)
 
 
@@ -115,7 +163,7 @@ def agrees_with_torch(torch: ModuleType) -> Callable[..., bool]:
 def random() -> Callable[..., td.Tensor]:
     """Makes float64 tensors of normal numbers that require gradients: random(2, 3, seed=1, device="cpu")."""
 
-    def make(*shape: int, seed: int = 0, device: str = "cpu") -> td.Tensor:
+    def make(*shape: int, seed: int = 0, device: str | None = None) -> td.Tensor:
         return td.tensor(td.Generator(seed).normal(shape, np.float64), requires_grad=True, device=device)
 
     return make

@@ -287,10 +287,10 @@ def test_a_gradient_penalty_reaches_the_weights() -> None:
     for place in np.ndindex(3, 2):
         moved = []
         for step in (1e-6, -1e-6):
-            data = w.data.copy()
+            data = w.numpy().copy()
             data[place] += step
             moved.append(penalty(td.tensor(data, requires_grad=True)).item())
-        assert analytic.data[place] == pytest.approx((moved[0] - moved[1]) / 2e-6, rel=1e-6, abs=1e-8)
+        assert analytic.numpy()[place] == pytest.approx((moved[0] - moved[1]) / 2e-6, rel=1e-6, abs=1e-8)
 
 
 def test_second_derivatives_through_a_seed_that_requires_gradients() -> None:

@@ -181,7 +181,7 @@ def test_perceptron_says_what_it_has_no_use_for(tmp_path: Path, capsys: pytest.C
         said = says(["train", "perceptron", "--out", str(tmp_path), *option], capsys)
         assert f"train perceptron: it{'' if option == ['--resume'] else 's rule'} takes" in said
         assert f"leave {option[0]} out" in said
-    assert "--data and --source are for mlp and lenet" in says(
+    assert "--data and --source are for mlp, lenet, alexnet" in says(
         ["train", "xor", "--data", "fashion_mnist"], capsys
     )
 

@@ -15,7 +15,7 @@ import tinydl as td
 from tinydl import errors, serialization
 
 MODULES = (
-    td, td.functional, td.losses, td.nn, td.optim, td.metrics, td.init, td.plot, td.train, td.data,
+    td, td.functional, td.losses, td.nn, td.optim, td.metrics, td.init, td.plot, td.explain, td.train, td.data,
     td.data.augment, td.testing
 )  # fmt: skip
 ARRAYS = re.compile(r"\b(Tensors?|Parameter|Array|ArrayLike|NDArray|ndarray)\b")

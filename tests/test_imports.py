@@ -18,7 +18,7 @@ PACKAGE = Path(td.__file__).parent
 
 # Each may import from those before it, and from its own.
 LAYERS = [
-    ["shards"],
+    ["shards", "capture"],
     ["errors", "random", "kernels", "allocator", "version"],
     ["device"],
     ["strict", "cuda"],
@@ -27,7 +27,7 @@ LAYERS = [
     ["op"],
     ["autograd"],
     ["ops"],
-    ["functional", "losses", "init", "creation", "metrics", "serialization", "calculus"],
+    ["functional", "losses", "init", "creation", "metrics", "serialization", "calculus", "compiled"],
     ["nn", "optim"],
     ["data", "trace"],
     ["models", "plot"],
@@ -39,7 +39,7 @@ LAYERS = [
 RANK = {name: i for i, names in enumerate(LAYERS) for name in names}
 
 # Heavy or optional: these alone may be imported inside a function.
-LATE = {"cupy", "matplotlib", "tqdm", "PIL", "safetensors", "hypothesis", "torch", "http", "urllib"}
+LATE = {"cupy", "cuda", "matplotlib", "tqdm", "PIL", "safetensors", "hypothesis", "torch", "http", "urllib"}
 LATE_OURS = {"plot", "strict", "cuda"}  # draws with matplotlib; devices that few ask for
 
 MODULES = sorted(PACKAGE.rglob("*.py"))

@@ -310,7 +310,7 @@ def test_a_checkpoint_that_does_not_fit_is_one_sentence(
     save(LeNet5(classes=7, generator=0))
     assert "output.weight: shape (7, 84), expected (10, 84); output.bias: shape (7,)" in fails(ask, capsys)
     broken = LeNet5(generator=0)
-    broken.output.bias.data = np.full(10, np.nan, np.float32)
+    broken.output.bias.data = td.full(10, float("nan"))
     save(broken)
     assert "the network answers with no numbers" in fails(ask, capsys)
 

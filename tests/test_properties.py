@@ -96,7 +96,7 @@ def test_random_graphs_have_the_gradients_of_torch(lines: list[tuple[str, int, i
         assert (a.grad is None) == (b.grad is None)
         if a.grad is not None:
             scale = 1.0 + float(b.grad.abs().max())
-            np.testing.assert_allclose(a.grad.data / scale, b.grad.numpy() / scale, rtol=1e-9, atol=1e-11)
+            np.testing.assert_allclose(a.grad.numpy() / scale, b.grad.numpy() / scale, rtol=1e-9, atol=1e-11)
 
 
 @given(programs(), st.integers(0, 2**32))
@@ -121,7 +121,7 @@ def test_random_graphs_have_the_second_derivatives_of_torch(
     second = td.grad(ours_sum, ours, allow_unused=True)
     expected = torch.autograd.grad(their_sum, theirs, allow_unused=True)
     for a, b in zip(second, expected, strict=True):
-        a_data = np.zeros(3) if a is None else a.data
+        a_data = np.zeros(3) if a is None else a.numpy()
         b_data = np.zeros(3) if b is None else b.numpy()
         scale = 1.0 + np.abs(b_data).max()
         np.testing.assert_allclose(a_data / scale, b_data / scale, rtol=1e-8, atol=1e-10)

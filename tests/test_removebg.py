@@ -232,7 +232,7 @@ def test_a_run_that_is_missing_or_another(
     save(tmp_path, LeNet5(generator=0))
     assert "missing keys: " in says(ask, capsys)
     broken = build(0)
-    broken.output.bias.data = np.full(1, np.nan, np.float32)
+    broken.output.bias.data = td.full(1, float("nan"))
     save(tmp_path, broken)
     assert "holds numbers that are none" in says(ask, capsys)
     assert not (tmp_path / "out.png").exists()

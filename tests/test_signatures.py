@@ -42,6 +42,7 @@ TABLE = {
         Op()
         textbook()
         trace()
+        compile(step, device=None)
 
         sum(x, axis=None, keepdims=False)
         mean(x, axis=None, keepdims=False)

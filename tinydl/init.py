@@ -13,6 +13,7 @@ import math
 
 import numpy as np
 
+from tinydl.device import cpu
 from tinydl.errors import ShapeError
 from tinydl.random import GeneratorLike, as_generator
 from tinydl.tensor import Tensor, tensor
@@ -90,7 +91,7 @@ def uniform(shape: tuple[int, ...], bound: float, generator: GeneratorLike = Non
     for start in range(0, flat.size, _PIECE):
         piece = flat[start : start + _PIECE]
         piece[...] = generator.uniform(-bound, bound, piece.size)
-    return tensor(weights)
+    return Tensor(weights, cpu)  # `tensor` would copy: VGG16's largest layer has 400 MB
 
 
 def normal(shape: tuple[int, ...], std: float, generator: GeneratorLike = None) -> Tensor:

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from tinydl import explain
 from tinydl.autograd import no_grad
 from tinydl.data.errors import DataError
 from tinydl.data.picture_file import read_picture
 from tinydl.models import LeNet5
 from tinydl.ops.activation import softmax
 from tinydl.ops.shape import cat
+from tinydl.recipes.explain import explanations
 from tinydl.recipes.lenet import images
 from tinydl.recipes.recipe import CHECKPOINT
 from tinydl.tensor import Tensor, tensor
@@ -47,13 +47,7 @@ def explain_digit(
     both = cat([digit, digit])
     plot.explanations(
         both,
-        {
-            "saliency": explain.saliency(model, both, classes),
-            "SmoothGrad": explain.smooth_grad(model, both, classes, generator=0),
-            "integrated gradients": explain.integrated_gradients(model, both, classes),
-            "Grad-CAM of C3": explain.grad_cam(model, model.c3, both, classes),
-            "occlusion": explain.occlusion(model, both, classes),
-        },
+        explanations(model, both, classes),
         titles=[f"for a {c}\n({float(probabilities[c]):.1%})" for c in classes],
         path=path,
         title=f"What speaks for a {classes[0]}, and what for a {classes[1]}",
@@ -63,7 +57,7 @@ def explain_digit(
 
 def _answer(run: str | os.PathLike[str], model: LeNet5, digit: Tensor) -> npt.NDArray[np.float32]:
     with no_grad():
-        probabilities = softmax(model(digit)).numpy()[0]
+        probabilities = softmax(model(digit)).to("cpu").numpy()[0]
     if not np.isfinite(probabilities).all():
         raise ValueError(
             f"{Path(run) / CHECKPOINT}: the network answers with no numbers; its training went wrong"

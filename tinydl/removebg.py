@@ -86,7 +86,8 @@ def cut_out(model: Module, pixels: Pixels, name: str = "picture") -> Pixels:
     x = np.asarray(seen.convert("RGB"), np.float32).transpose(2, 0, 1) / 255
     x = np.pad(x, ((0, 0), (0, SIZE - height), (0, SIZE - width)), mode="edge")
     with no_grad():
-        probability = sigmoid(model(tensor(np.ascontiguousarray(x[None])))).numpy()[0, 0, :height, :width]
+        answer = sigmoid(model(tensor(np.ascontiguousarray(x[None])))).to("cpu")
+    probability = answer.numpy()[0, 0, :height, :width]
     mask = Image.fromarray(np.rint(255 * probability).astype(np.uint8))
     alpha = mask.resize(picture.size, Image.Resampling.BICUBIC)
     picture.putalpha(ImageChops.multiply(alpha, picture.getchannel("A")))

@@ -234,7 +234,7 @@ def tensor(
     elif isinstance(data, np.ndarray | np.generic):
         host = np.asarray(data)
     else:
-        host = np.asarray([np.asarray(x) for x in data] if _holds_tensors(data) else data)
+        host = np.asarray(_on_the_host(data))
         if dtype is None and host.dtype == np.float64 and not _holds_float64(data):
             host = host.astype(np.float32)
     wanted = supported("tensor", host.dtype if dtype is None else dtype)
@@ -243,8 +243,13 @@ def tensor(
     return Tensor(home.asarray(host.astype(wanted, order="K", copy=False)), home, requires_grad)
 
 
-def _holds_tensors(data: Any) -> bool:
-    return isinstance(data, list | tuple) and any(isinstance(x, Tensor) for x in data)
+def _on_the_host(data: Any) -> Any:
+    """`data`; in nested lists the values of tensors instead of the tensors, wherever they are."""
+    if isinstance(data, Tensor):
+        return data.device.to_host(data._data)
+    if isinstance(data, list | tuple):
+        return [_on_the_host(x) if isinstance(x, list | tuple | Tensor) else x for x in data]
+    return data
 
 
 def _holds_float64(data: Any) -> bool:

@@ -15,7 +15,7 @@ class Small(nn.Module):
         g = td.Generator(0)
         self.conv = nn.Conv2d(2, 5, 3, padding=1, generator=g)
         self.norm = nn.BatchNorm2d(5)
-        self.norm.running_mean.data = g.normal((5,))
+        self.norm.running_mean.data = td.tensor(g.normal((5,)))
         self.relu = nn.ReLU()
         self.drop = nn.Dropout(0.5, generator=g.fork())
         self.dense = nn.Dense(5, 4, generator=g)

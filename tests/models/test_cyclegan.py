@@ -34,7 +34,7 @@ def test_the_residual_block_adds_to_what_it_gets() -> None:
     model = CycleGAN(width=4, generator=0)
     block = model.g[2]
     for p in block.parameters():
-        p.data = np.zeros(p.shape, np.float32)
+        p.data = td.zeros_like(p)
     x = td.randn(2, 4, 6, 6, generator=1)
     np.testing.assert_array_equal(block(x).numpy(), x.numpy())
 

@@ -68,9 +68,9 @@ def test_one_image_without_a_batch(layer: str, device: str) -> None:
 )  # fmt: skip
 def test_weights_start_uniform_within_one_over_the_root_of_fan_in(layer: Any, fan_in: int) -> None:
     bound = 1 / math.sqrt(fan_in)
-    assert 0.99 * bound < np.abs(layer.weight.data).max() <= bound * (1 + 1e-6)
-    assert layer.weight.data.std() == pytest.approx(bound / math.sqrt(3), rel=0.05)
-    assert np.abs(layer.bias.data).max() <= bound * (1 + 1e-6)
+    assert 0.99 * bound < np.abs(layer.weight.numpy()).max() <= bound * (1 + 1e-6)
+    assert layer.weight.numpy().std() == pytest.approx(bound / math.sqrt(3), rel=0.05)
+    assert np.abs(layer.bias.numpy()).max() <= bound * (1 + 1e-6)
 
 
 @pytest.mark.parametrize("options", [{}, {"groups": 2}])
@@ -82,7 +82,7 @@ def test_the_first_weights_are_as_large_as_torchs(layer: str, options: Any) -> N
     assert ours.weight.shape == tuple(theirs.weight.shape)
     for p, q in zip(ours.parameters(), theirs.parameters(), strict=True):
         largest = float(q.detach().abs().max())
-        assert np.abs(p.data).max() == pytest.approx(largest, rel=0.1 if p.ndim > 1 else 0.3)
+        assert np.abs(p.numpy()).max() == pytest.approx(largest, rel=0.1 if p.ndim > 1 else 0.3)
 
 
 @pytest.mark.parametrize("layer", ["Conv2d", "ConvTranspose2d"])

@@ -16,7 +16,7 @@ from tinydl.testing.point import host
 
 @given(x=strategies.tensors(strategies.shapes()))
 def test_float32_and_back(x: td.Tensor, on: Any) -> None:
-    x = on.leaf(x.data)
+    x = on.leaf(x.numpy())
     single = x.astype("float32")
     assert single.dtype == np.float32
     assert np.array_equal(host(single), host(x).astype(np.float32))

@@ -92,9 +92,9 @@ def test_the_bound_of_a_model_that_says_what_it_is_told() -> None:
     """Logits 0 cost log 2 a pixel; a mean of 2 costs 2 nats, a variance of 4 costs 3/2 - log 2."""
     model = VAE(latent=3, hidden=2, generator=0)
     for parameter in model.parameters():
-        parameter.data = np.zeros(parameter.shape, np.float32)
-    model.to_mu.bias.data = np.array([0, 2, 0], np.float32)
-    model.to_logvar.bias.data = np.array([0, 0, math.log(4)], np.float32)
+        parameter.data = td.zeros_like(parameter)
+    model.to_mu.bias.data = td.tensor([0.0, 2.0, 0.0])
+    model.to_logvar.bias.data = td.tensor([0.0, 0.0, math.log(4)])
     images, labels = td.data.to_float(td.data.mnist.load().test.images)[::3], np.zeros(334, np.int64)
     data = Digits((images,), (images, images), (images, images), labels, "digits")
     measured = bound(model, data, Options(Path(), 1, 1))

@@ -339,3 +339,12 @@ def test_mixed_devices_are_refused() -> None:
 
 def test_an_index_keeps_its_place() -> None:
     assert index.getitem(td.arange(5, device="strict"), td.tensor(3, device="strict")).item() == 3
+
+
+def test_lists_of_tensors_are_gathered_from_wherever_they_are() -> None:
+    one, two = td.tensor(1.0, device="strict"), td.tensor([2.0, 3.0], device="strict")
+    assert td.tensor([one, 2.0], device="strict").to("cpu").numpy().tolist() == [1.0, 2.0]
+    gathered = td.tensor([[one, 0.5], two], device="cpu")
+    assert gathered.device == "cpu"
+    assert gathered.dtype == np.float32
+    assert gathered.numpy().tolist() == [[1.0, 0.5], [2.0, 3.0]]

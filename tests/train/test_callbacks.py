@@ -1,8 +1,11 @@
-import numpy as np
 import pytest
 
+import tinydl as td
 from tinydl import nn
-from tinydl.train import Checkpoint, EarlyStopping, History
+from tinydl.data import DataLoader
+from tinydl.losses import mse
+from tinydl.optim import SGD
+from tinydl.train import Callback, Checkpoint, EarlyStopping, History, Trainer
 
 
 class Run:
@@ -18,7 +21,7 @@ class Run:
         callback.on_fit_begin(self)
         for value in values:
             row = {"epoch": len(self.history.rows) + 1, name: value}
-            self.model.bias.data = np.array([value], np.float32)
+            self.model.bias.data = td.full(1, value, dtype="float32")
             self.history.append(row)
             callback.on_epoch_end(self, row)
             if self.stop:
@@ -60,3 +63,20 @@ def test_options_out_of_range_are_refused():
         EarlyStopping(patience=-1)
     with pytest.raises(ValueError, match="every must be 1 or more"):
         Checkpoint("x", every=0)
+
+
+def test_every_step_is_told_before_and_after_it():
+    told = []
+
+    class Tells(Callback):
+        def on_step_begin(self, trainer):
+            told.append(("begin", trainer.optimizer.steps))
+
+        def on_step_end(self, trainer):
+            told.append(("end", trainer.optimizer.steps, trainer.model.weight.grad is not None))
+
+    model = nn.Dense(2, 1, generator=0)
+    x, y = td.ones(4, 2), td.ones(4, 1)
+    trainer = Trainer(model, mse, SGD(model.parameters(), 0.1), callbacks=[Tells()], progress=False)
+    trainer.fit(DataLoader((x, y), 2))
+    assert told == [("begin", 0), ("end", 1, True), ("begin", 1), ("end", 2, True)]

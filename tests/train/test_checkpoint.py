@@ -57,7 +57,7 @@ def test_a_checkpoint_of_another_network_is_refused_with_every_difference(tmp_pa
 def test_another_optimiser_or_schedule_is_refused(tmp_path):
     save_checkpoint(tmp_path / "c", trainer())
     other = trainer(optimizer=optim.SGD)
-    other.model[0].weight.data = np.zeros((3, 2), np.float32)
+    other.model[0].weight.data = td.zeros(3, 2)
     with pytest.raises(ValueError, match="another kind of optimiser"):
         load_checkpoint(tmp_path / "c", other)
     assert not other.model[0].weight.numpy().any()  # nothing was changed

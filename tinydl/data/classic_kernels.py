@@ -56,4 +56,5 @@ def apply_kernel(images: npt.NDArray[Any], kernel: npt.ArrayLike) -> npt.NDArray
     channels = images.astype(np.float32).reshape(n * c, 1, h, w)
     padded = np.pad(channels, ((0, 0), (0, 0), (down, down), (right, right)), mode="edge")
     with no_grad():
-        return conv2d(tensor(padded), tensor(weight[None, None])).numpy().reshape(images.shape)
+        filtered = conv2d(tensor(padded), tensor(weight[None, None])).to("cpu")
+    return filtered.numpy().reshape(images.shape)

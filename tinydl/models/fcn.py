@@ -7,7 +7,7 @@ import numpy as np
 from tinydl import nn
 from tinydl.models.blocks import check_halvings, conv_norm_relu
 from tinydl.random import GeneratorLike, as_generator
-from tinydl.tensor import Tensor
+from tinydl.tensor import Tensor, tensor
 
 
 class FCN(nn.Module):
@@ -69,5 +69,5 @@ def _doubling(channels: int) -> nn.ConvTranspose2d:
     line = np.array([0.25, 0.75, 0.75, 0.25], np.float32)
     weight = np.zeros(layer.weight.shape, np.float32)
     weight[range(channels), range(channels)] = line[:, None] * line
-    layer.weight.data = weight
+    layer.weight.data = tensor(weight)
     return layer

@@ -6,7 +6,7 @@ All make images (N, 1, 28, 28) with values from -1 to 1, as tanh gives them. Tra
 from __future__ import annotations
 
 from tinydl import init, nn
-from tinydl.creation import randn
+from tinydl.creation import randn, zeros_like
 from tinydl.device import Device
 from tinydl.ops.index import one_hot
 from tinydl.ops.shape import cat
@@ -188,6 +188,6 @@ def _start(model: nn.Module, generator: Generator) -> None:
         weight, bias = getattr(module, "weight", None), getattr(module, "bias", None)
         if weight is not None:
             centre = 1.0 if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) else 0.0
-            weight.data = (init.normal(weight.shape, 0.02, generator) + centre).numpy()
+            weight.data = init.normal(weight.shape, 0.02, generator) + centre
         if bias is not None:
-            bias.data = bias.numpy() * 0.0
+            bias.data = zeros_like(bias)

@@ -1,19 +1,21 @@
 """Images made larger and smaller: interpolation, adaptive pooling, unpooling.
 
 Interpolating and averaging along an axis are linear, so each is a matrix: with A for the rows and B for the
-columns,  out = A x B^T  for every image and channel, and the derivative takes the transposed matrices.
+columns,  out = A x B^T  for every image and channel, and the derivative takes the transposed matrices. A matrix is
+made on the host and uploaded once: the steps of a training after the first upload nothing.
 """
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from tinydl.device import Array
+from tinydl.device import Array, Device
 from tinydl.errors import DeviceError, DTypeError, ShapeError
 from tinydl.op import Op, check_tensors
 from tinydl.ops.conv import pair
@@ -21,27 +23,35 @@ from tinydl.ops.index import AddAt
 from tinydl.ops.shape import reshape
 from tinydl.tensor import Tensor
 
-Matrix = npt.NDArray[np.float64]
+Matrix: TypeAlias = npt.NDArray[np.float64]
+Recipe: TypeAlias = tuple[Any, ...]  # a function that makes a matrix, and its arguments
 
 
 class Resample(Op):
     """out = A x B^T for the last two axes of x,  dx = A^T g B."""
 
-    __slots__ = ("columns", "rows")
+    __slots__ = ("columns", "rows", "transposed")
     promotes = "always"
 
-    def __init__(self, rows: Matrix, columns: Matrix) -> None:
-        self.rows, self.columns = rows, columns
+    def __init__(self, rows: Recipe, columns: Recipe, transposed: bool = False) -> None:
+        self.rows, self.columns, self.transposed = rows, columns, transposed
 
     def forward(self, x: Array) -> Array:
-        a, b = (self.device.asarray(m.astype(x.dtype)) for m in (self.rows, self.columns))
+        a, b = (_on_device(self.device, x.dtype, *recipe) for recipe in (self.rows, self.columns))
+        if self.transposed:
+            a, b = a.T, b.T
         xp = self.device.xp
         out = xp.empty_like(x, shape=(*x.shape[:-2], len(a), len(b)))  # in the layout of x
         out[...] = xp.matmul(xp.matmul(a, x), b.T)
         return out
 
     def backward(self, g: Any) -> Any:
-        return Resample(self.rows.T, self.columns.T)(g)
+        return Resample(self.rows, self.columns, not self.transposed)(g)
+
+
+@functools.lru_cache(32)
+def _on_device(device: Device, dtype: np.dtype[Any], make: Callable[..., Matrix], *arguments: Any) -> Array:
+    return device.asarray(make(*arguments).astype(dtype))
 
 
 # ---- the functions
@@ -71,7 +81,7 @@ def interpolate(
         raise ValueError(f"{who}: give either size or scale_factor, got {size} and {scale_factor}")
     if align_corners and mode != "bilinear":
         raise ValueError(f"{who}: align_corners is for mode 'bilinear'")
-    matrices = []
+    recipes: list[Recipe] = []
     if size is not None:
         sizes = pair(who, "size", size, 1)
         steps = [n / m for n, m in zip(x.shape[2:], sizes, strict=True)]
@@ -88,10 +98,13 @@ def interpolate(
             raise ShapeError(who, f"scale_factor {scale_factor} leaves nothing of images {x.shape}")
     for n, m, step in zip(x.shape[2:], sizes, steps, strict=True):
         if m == n:  # whatever the factor was
-            matrices.append(np.eye(n))
+            recipes.append((np.eye, n))
+        elif mode == "nearest":
+            recipes.append((_nearest, n, m, step))
         else:
-            matrices.append(_nearest(n, m, step) if mode == "nearest" else _linear(n, m, step, align_corners))
-    out: Tensor = Resample(*matrices)(x)
+            recipes.append((_linear, n, m, step, align_corners))
+    rows, columns = recipes
+    out: Tensor = Resample(rows, columns)(x)
     return out
 
 
@@ -116,7 +129,7 @@ def adaptive_avg_pool2d(x: Tensor, output_size: int | Sequence[int | None] | Non
     sizes = pair(
         who, "output_size", [n if m is None else m for n, m in zip(x.shape[-2:], wanted, strict=True)], 1
     )
-    rows, columns = (_means(n, m) for n, m in zip(x.shape[-2:], sizes, strict=True))
+    rows, columns = ((_means, n, m) for n, m in zip(x.shape[-2:], sizes, strict=True))
     out: Tensor = Resample(rows, columns)(x)
     return out
 

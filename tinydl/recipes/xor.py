@@ -71,7 +71,7 @@ def probabilities(state: State) -> Any:
 
     def predict(points: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         with no_grad():
-            return np.asarray(sigmoid(copy(tensor(points))).squeeze(1).numpy())
+            return np.asarray(sigmoid(copy(tensor(points))).squeeze(1).to("cpu").numpy())
 
     return predict
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tinydl.device import Array, Device
+from tinydl.random import Generator
 from tinydl.strict import kernels
 from tinydl.strict.array import StrictArray
 from tinydl.strict.module import xp
 from tinydl.strict.sync import LeakError, crossing, syncing_is_forbidden
+
+_DTYPES = "?bBhHiIlLqQefdFD"  # what CuPy's arrays hold, in NumPy's letters: no text, objects, dates, 80 bits
 
 
 class StrictDevice(Device):
@@ -20,6 +24,8 @@ class StrictDevice(Device):
         """A new device array with the values, dtype and strides of `host`."""
         if not isinstance(host, np.ndarray | np.generic):
             raise LeakError(f"asarray: expected a NumPy array, got {type(host).__name__}")
+        if host.dtype.char not in _DTYPES:
+            raise TypeError(f"asarray: CuPy has no arrays of {host.dtype}")
         crossing("an upload, Device.asarray")
         return StrictArray(np.array(host, order="K"))
 
@@ -28,6 +34,14 @@ class StrictDevice(Device):
         if not isinstance(array, StrictArray):
             raise LeakError(f"to_host: expected an array of the strict device, got {type(array).__name__}")
         return array.get()
+
+    def uniform(self, generator: Generator, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
+        """`generator.random(shape, dtype)`, drawn where it is used, as kernels do: no upload."""
+        return StrictArray(generator.random(shape, dtype))
+
+    def normal(self, generator: Generator, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
+        """`generator.normal(shape, dtype)`, drawn where it is used, as kernels do: no upload."""
+        return StrictArray(generator.normal(shape, dtype))
 
     @property
     def checks_values(self) -> bool:

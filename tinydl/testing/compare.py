@@ -11,6 +11,7 @@ from tinydl.autograd import grad
 from tinydl.random import Generator
 from tinydl.tensor import Tensor, tensor
 from tinydl.testing.gradcheck import gradcheck, gradgradcheck
+from tinydl.testing.point import host
 
 
 def check_function(
@@ -31,20 +32,20 @@ def check_function(
 
     Raises: AssertionError, with what differs.
     """
-    want = np.asarray(reference(*(x.numpy().copy() for x in inputs)))
+    want = np.asarray(reference(*(host(x).copy() for x in inputs)))
     out = fn(*inputs)
     assert out.dtype == np.float64, f"float64 inputs gave {out.dtype}"
     assert out.shape == want.shape, f"expected shape {want.shape}, got {out.shape}"
-    np.testing.assert_allclose(out.numpy(), want, rtol=rtol, atol=atol)
+    np.testing.assert_allclose(host(out), want, rtol=rtol, atol=atol)
 
     _check_strict(fn, inputs)
-    singles = [Tensor(_single(x.numpy()), x.device, x.requires_grad) for x in inputs]
+    singles = [Tensor(x.device.asarray(_single(host(x))), x.device, x.requires_grad) for x in inputs]
     out = fn(*singles)
     assert out.dtype == np.float32, f"float32 inputs gave {out.dtype}"
-    np.testing.assert_allclose(out.numpy(), want, rtol=2e-4, atol=2e-4)
+    np.testing.assert_allclose(host(out), want, rtol=2e-4, atol=2e-4)
     if out.requires_grad:
         wanted = [x for x in singles if x.requires_grad]
-        cotangent = Tensor(np.ones(out.shape, np.float32), out.device)
+        cotangent = tensor(np.ones(out.shape, np.float32), device=out.device)
         for g in grad(out, wanted, cotangent, allow_unused=True):
             assert g is None or g.dtype == np.float32, f"the gradient of a float32 input is {g.dtype}"
     if order > 0 and any(x.requires_grad for x in inputs):

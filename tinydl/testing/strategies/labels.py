@@ -11,6 +11,7 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 
 from tinydl.device import cpu
 from tinydl.tensor import Tensor
+from tinydl.testing.point import host
 from tinydl.testing.strategies.shapes import Shape
 from tinydl.testing.strategies.tensors import arrays
 
@@ -42,7 +43,7 @@ def one_hot_labels(
 
     `one_hot_labels((2, 5), 3, axis=1)` has the shape (2, 3, 5). Shrinks as `labels` do.
     """
-    numbers = draw(labels(shape, classes)).numpy()
+    numbers = host(draw(labels(shape, classes)))
     return Tensor(_along(axis, (numbers[..., None] == np.arange(classes)).astype(dtype)), cpu)
 
 
