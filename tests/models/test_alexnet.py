@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tinydl as td
-from tinydl.models import AlexNet
+from tinydl.models import AlexNet, SmallAlexNet
 
 # channels in, out, kernel size, and the side of the output for 224x224 and 227x227
 CONVOLUTIONS = [(3, 64, 11, 55, 56), (64, 192, 5, 27, 27), (192, 384, 3, 13, 13), (384, 256, 3, 13, 13),
@@ -116,3 +116,65 @@ def test_the_generator_decides_the_weights_and_the_dropout() -> None:
     x = td.randn(1, 3, 63, 63, generator=0)
     assert np.array_equal(a(x).numpy(), b(x).numpy())
     assert not np.array_equal(a.features[0].weight.numpy(), c.features[0].weight.numpy())
+
+
+# the small one: channels in, out, kernel size, and the side of the output for 28x28
+SMALL = [(1, 16, 5, 28), (16, 48, 5, 13), (48, 96, 3, 6), (96, 64, 3, 6), (64, 64, 3, 6)]
+SMALL_DENSE = [(64 * 2 * 2, 256), (256, 256), (256, 10)]
+
+
+def test_the_small_one_has_a_quarter_of_the_widths_and_the_parameters_of_its_table(totals: Any) -> None:
+    assert [4 * small[1] for small in SMALL] == [large[1] for large in CONVOLUTIONS]
+    model = SmallAlexNet(generator=0)
+    layers = [(m.weight.size + m.bias.size) for m in model.modules() if hasattr(m, "weight")]
+    assert layers == [o * (i * k * k + 1) for i, o, k, _ in SMALL] + [o * (i + 1) for i, o in SMALL_DENSE]
+    for number in (*layers, sum(layers)):
+        assert f" {number:,}\n" in (SmallAlexNet.__doc__ or "")
+    made = sum(i * o * k * k * side * side for i, o, k, side in SMALL) + sum(i * o for i, o in SMALL_DENSE)
+    assert totals(model, 1, 28, 28) == (sum(layers), made)
+
+
+def test_the_small_one_has_the_layers_of_the_large_one_in_the_same_order(published: AlexNet) -> None:
+    kinds = [
+        [type(m) for m in model.modules() if not list(m.children())] for model in (published, SmallAlexNet())
+    ]
+    assert [kind for kind in kinds[0] if kind is not td.nn.AdaptiveAvgPool2d] == kinds[1]
+
+
+def torch_small_alexnet(torch: Any, hidden: int) -> Any:
+    nn = torch.nn
+
+    class Twin(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.features = nn.Sequential(
+                nn.Conv2d(1, 16, 5, padding=2), nn.ReLU(), nn.MaxPool2d(3, 2),
+                nn.Conv2d(16, 48, 5, padding=2), nn.ReLU(), nn.MaxPool2d(3, 2),
+                nn.Conv2d(48, 96, 3, padding=1), nn.ReLU(),
+                nn.Conv2d(96, 64, 3, padding=1), nn.ReLU(),
+                nn.Conv2d(64, 64, 3, padding=1), nn.ReLU(), nn.MaxPool2d(3, 2),
+            )  # fmt: skip
+            self.classifier = nn.Sequential(
+                nn.Dropout(), nn.Linear(256, hidden), nn.ReLU(),
+                nn.Dropout(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 10),
+            )  # fmt: skip
+
+        def forward(self, x: Any) -> Any:
+            return self.classifier(torch.flatten(self.features(x), 1))
+
+    return Twin()
+
+
+def test_the_small_ones_forward_and_gradients_are_torchs(torch: Any, equals_torch: Any) -> None:
+    ours = SmallAlexNet(generator=0)
+    equals_torch(ours, lambda: torch_small_alexnet(torch, 256), 3, 1, 28, 28)
+
+
+def test_options_of_the_small_one_and_what_it_refuses() -> None:
+    model = SmallAlexNet(classes=3, channels=2, hidden=8, dropout=0.25, generator=0)
+    assert model(td.zeros(2, 2, 28, 28)).shape == (2, 3)
+    assert [m.p for m in model.modules() if isinstance(m, td.nn.Dropout)] == [0.25, 0.25]
+    with pytest.raises(ValueError, match=r"Conv2d\(2, 16, .*input has 1 channel, expected 2"):
+        model(td.zeros(1, 1, 28, 28))
+    with pytest.raises(ValueError, match=r"Dense\(256, 8\)"):
+        model(td.zeros(1, 2, 36, 36))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tinydl as td
-from tinydl.models import VGG16, VGG19
+from tinydl.models import VGG16, VGG19, SmallVGG
 
 # columns D and E of Table 1: the channels of each convolution, M is max pooling
 COLUMNS: dict[Any, list[Any]] = {
@@ -49,24 +49,26 @@ def test_vgg19_has_143_667_240_parameters(totals: Any) -> None:
     assert totals(VGG19(generator=0), 3, 32, 32) == (parameters, made)
 
 
-def torch_vgg(torch: Any, column: list[Any], hidden: int, classes: int) -> Any:
+def torch_vgg(
+    torch: Any, column: list[Any], hidden: int, classes: int, channels: int = 3, side: int = 7
+) -> Any:
     nn = torch.nn
 
     class Twin(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             layers: list[Any] = []
-            channels = 3
+            before = channels
             for entry in column:
                 if entry == "M":
                     layers.append(nn.MaxPool2d(2, 2))
                 else:
-                    layers += [nn.Conv2d(channels, entry, 3, padding=1), nn.ReLU()]
-                    channels = entry
+                    layers += [nn.Conv2d(before, entry, 3, padding=1), nn.ReLU()]
+                    before = entry
             self.features = nn.Sequential(*layers)
-            self.avgpool = nn.AdaptiveAvgPool2d((7, 7))
+            self.avgpool = nn.AdaptiveAvgPool2d((side, side))
             self.classifier = nn.Sequential(
-                nn.Linear(512 * 49, hidden), nn.ReLU(), nn.Dropout(),
+                nn.Linear(before * side * side, hidden), nn.ReLU(), nn.Dropout(),
                 nn.Linear(hidden, hidden), nn.ReLU(), nn.Dropout(), nn.Linear(hidden, classes),
             )  # fmt: skip
 
@@ -111,3 +113,35 @@ def test_a_signal_keeps_its_size_on_its_way() -> None:
     assert len(sizes) == 13
     assert min(sizes) > 0.2
     assert max(sizes) < 5.0
+
+
+SMALL = [16, 16, "M", 32, 32, "M", 64, 64, "M"]
+
+
+def test_the_small_one_has_the_parameters_of_its_table(totals: Any, seen_shapes: Any) -> None:
+    blocks, dense = [2_480, 13_888, 55_424], [73_856, 16_512, 1_290]
+    pairs = [(1, 16), (16, 32), (32, 64)]
+    assert blocks == [o * (9 * i + 1) + o * (9 * o + 1) for i, o in pairs]
+    assert dense == [o * (i + 1) for i, o in ((64 * 9, 128), (128, 128), (128, 10))]
+    for number in (*blocks, *dense, sum(blocks + dense)):
+        assert f" {number:,}\n" in (SmallVGG.__doc__ or "")
+    made = sum(9 * (i * o + o * o) * side**2 for (i, o), side in zip(pairs, (28, 14, 7), strict=True))
+    made += 64 * 9 * 128 + 128 * 128 + 128 * 10
+    model = SmallVGG(generator=0)
+    assert totals(model, 1, 28, 28) == (sum(blocks + dense), made)
+    # pooling leaves 3x3 already, so that averaging changes nothing
+    assert seen_shapes(model, 1, 28, 28)["features"] == (64, 3, 3)
+
+
+def test_the_small_ones_forward_and_gradients_are_torchs(torch: Any, equals_torch: Any) -> None:
+    equals_torch(SmallVGG(generator=0), lambda: torch_vgg(torch, SMALL, 128, 10, 1, 3), 3, 1, 28, 28)
+
+
+def test_options_of_the_small_one_and_what_it_refuses() -> None:
+    model = SmallVGG(classes=3, channels=2, hidden=8, dropout=0.25, generator=0)
+    assert model(td.zeros(2, 2, 8, 8)).shape == (2, 3)
+    assert [m.p for m in model.modules() if isinstance(m, td.nn.Dropout)] == [0.25, 0.25]
+    with pytest.raises(ValueError, match=r"MaxPool2d\(2\)"):
+        model(td.zeros(1, 2, 7, 8))
+    with pytest.raises(ValueError, match=r"Conv2d\(2, 16, .*input has 1 channel, expected 2"):
+        model(td.zeros(1, 1, 28, 28))

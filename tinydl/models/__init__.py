@@ -1,6 +1,6 @@
 """The networks of the course, under the names of the field."""
 
-from tinydl.models.alexnet import AlexNet
+from tinydl.models.alexnet import AlexNet, SmallAlexNet
 from tinydl.models.autoencoder import Autoencoder, ConvAutoencoder
 from tinydl.models.cifar_resnet import CifarResNet
 from tinydl.models.cyclegan import CycleGAN
@@ -17,7 +17,7 @@ from tinydl.models.segnet import SegNet
 from tinydl.models.sparse_autoencoder import SparseAutoencoder
 from tinydl.models.unet import UNet
 from tinydl.models.vae import VAE, ConditionalVAE, ConvVAE
-from tinydl.models.vgg import VGG16, VGG19
+from tinydl.models.vgg import VGG16, VGG19, SmallVGG
 
 __all__ = [
     "DCGAN",
@@ -47,6 +47,8 @@ __all__ = [
     "ResNet101",
     "ResNet152",
     "SegNet",
+    "SmallAlexNet",
+    "SmallVGG",
     "SparseAutoencoder",
     "SuperResolution",
     "UNet",

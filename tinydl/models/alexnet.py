@@ -76,3 +76,68 @@ class AlexNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.classifier(self.avgpool(self.features(x)).flatten(1))
         return out
+
+
+class SmallAlexNet(nn.Module):
+    """AlexNet with a quarter of its widths, for small images, 28x28 and grey, to scores (N, classes).
+
+        image                                            1 x 28x28      parameters
+        features     Conv2d 5x5, padding 2              16 x 28x28             416
+                     max pooling 3x3, stride 2          16 x 13x13
+                     Conv2d 5x5, padding 2              48 x 13x13          19,248
+                     max pooling 3x3, stride 2          48 x  6x6
+                     Conv2d 3x3, padding 1              96 x  6x6           41,568
+                     Conv2d 3x3, padding 1              64 x  6x6           55,360
+                     Conv2d 3x3, padding 1              64 x  6x6           36,928
+                     max pooling 3x3, stride 2          64 x  2x2
+        classifier   dropout, Dense                    256                  65,792
+                     dropout, Dense                    256                  65,792
+                     Dense                              10                   2,570
+                                                               together    287,674
+
+    ReLU after every layer but the last and the pooling. 11x11 pixels would be half of so small an image, and a stride
+    of 4 would leave little of it: the first kernels are 5x5 with stride 1. All else is as in `AlexNet`: five
+    convolutions, pooling after the first, second and fifth with windows that overlap, two dense layers with dropout.
+
+    `hidden` is the width of the two dense layers. Weights start as `he_start` says, from `generator`. Raises ValueError
+    for counts below 1 and a `dropout` outside [0, 1]; when called, for other channels and sizes.
+    """
+
+    def __init__(
+        self,
+        classes: int = 10,
+        channels: int = 1,
+        hidden: int = 256,
+        dropout: float = 0.5,
+        generator: GeneratorLike = None,
+    ) -> None:
+        g = as_generator(generator)
+        self.features = nn.Sequential(
+            nn.Conv2d(channels, 16, kernel_size=5, padding=2, generator=g),
+            nn.ReLU(),
+            nn.MaxPool2d(3, stride=2),
+            nn.Conv2d(16, 48, kernel_size=5, padding=2, generator=g),
+            nn.ReLU(),
+            nn.MaxPool2d(3, stride=2),
+            nn.Conv2d(48, 96, kernel_size=3, padding=1, generator=g),
+            nn.ReLU(),
+            nn.Conv2d(96, 64, kernel_size=3, padding=1, generator=g),
+            nn.ReLU(),
+            nn.Conv2d(64, 64, kernel_size=3, padding=1, generator=g),
+            nn.ReLU(),
+            nn.MaxPool2d(3, stride=2),
+        )
+        self.classifier = nn.Sequential(
+            nn.Dropout(dropout, generator=g.fork()),
+            nn.Dense(64 * 2 * 2, hidden, generator=g),
+            nn.ReLU(),
+            nn.Dropout(dropout, generator=g.fork()),
+            nn.Dense(hidden, hidden, generator=g),
+            nn.ReLU(),
+            nn.Dense(hidden, classes, generator=g),
+        )
+        he_start(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.classifier(self.features(x).flatten(1))
+        return out

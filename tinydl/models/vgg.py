@@ -7,8 +7,6 @@ from tinydl.models.start import he_start
 from tinydl.random import GeneratorLike, as_generator
 from tinydl.tensor import Tensor
 
-WIDTHS = (64, 128, 256, 512, 512)  # of the five blocks
-
 
 class VGG(nn.Module):
     """What VGG16 and VGG19 share: images (N, channels, H, W) of 32x32 or more to scores (N, classes).
@@ -36,6 +34,8 @@ class VGG(nn.Module):
     """
 
     blocks: tuple[int, ...]  # how many convolutions each has
+    widths: tuple[int, ...] = (64, 128, 256, 512, 512)  # and how many channels
+    side = 7  # of the maps that the dense layers get
 
     def __init__(
         self,
@@ -47,15 +47,15 @@ class VGG(nn.Module):
     ) -> None:
         g = as_generator(generator)
         layers: list[nn.Module] = []
-        for width, convolutions in zip(WIDTHS, self.blocks, strict=True):
+        for width, convolutions in zip(self.widths, self.blocks, strict=True):
             for _ in range(convolutions):
                 layers += [nn.Conv2d(channels, width, kernel_size=3, padding=1, generator=g), nn.ReLU()]
                 channels = width
             layers.append(nn.MaxPool2d(2))
         self.features = nn.Sequential(*layers)
-        self.avgpool = nn.AdaptiveAvgPool2d(7)
+        self.avgpool = nn.AdaptiveAvgPool2d(self.side)
         self.classifier = nn.Sequential(
-            nn.Dense(512 * 7 * 7, hidden, generator=g),
+            nn.Dense(self.widths[-1] * self.side**2, hidden, generator=g),
             nn.ReLU(),
             nn.Dropout(dropout, generator=g.fork()),
             nn.Dense(hidden, hidden, generator=g),
@@ -80,3 +80,35 @@ class VGG19(VGG):
     """VGG with 16 convolutions and 3 dense layers, column E of the paper. Shapes, options and errors: see `VGG`."""
 
     blocks = (2, 2, 4, 4, 4)
+
+
+class SmallVGG(VGG):
+    """VGG for small images, 28x28 and grey, with 6 convolutions. Options and errors: see `VGG`.
+
+        image                               1 x 28x28      parameters
+        features     2 x Conv2d 3x3        16 x 28x28           2,480
+                     max pooling 2x2       16 x 14x14
+                     2 x Conv2d 3x3        32 x 14x14          13,888
+                     max pooling 2x2       32 x  7x7
+                     2 x Conv2d 3x3        64 x  7x7           55,424
+                     max pooling 2x2       64 x  3x3
+        classifier   Dense, dropout       128                  73,856
+                     Dense, dropout       128                  16,512
+                     Dense                 10                   1,290
+                                                  together    163,450
+
+    What makes it a VGG: small kernels alone, in pairs, and twice as many of them whenever pooling halves the maps.
+    Images (N, channels, H, W) of 8x8 or more.
+    """
+
+    blocks, widths, side = (2, 2, 2), (16, 32, 64), 3
+
+    def __init__(
+        self,
+        classes: int = 10,
+        channels: int = 1,
+        hidden: int = 128,
+        dropout: float = 0.5,
+        generator: GeneratorLike = None,
+    ) -> None:
+        super().__init__(classes, channels, hidden, dropout, generator)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,12 +17,12 @@ from tinydl.losses import cross_entropy
 from tinydl.metrics import accuracy, confusion_matrix
 from tinydl.nn import Module
 from tinydl.ops.activation import softmax
-from tinydl.optim import Adam, OneCycleLR
+from tinydl.optim import Adam, OneCycleLR, Optimizer
 from tinydl.random import Generator
 from tinydl.recipes.recipe import Options
-from tinydl.recipes.training import callbacks, count, fit
-from tinydl.tensor import tensor
-from tinydl.train import Trainer
+from tinydl.recipes.training import Clock, callbacks, count, fit
+from tinydl.tensor import Tensor, tensor
+from tinydl.train import Callback, Trainer
 
 DATA = {"mnist": mnist, "fashion_mnist": fashion_mnist}
 
@@ -36,11 +35,12 @@ class Settings:
     prepare: Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]  # pixels to inputs
     max_lr: float
     transform: Transform | None = None  # augmentation
+    optimizer: Callable[[Sequence[Tensor]], Optimizer] = Adam
 
     def trainer(self, train: DataLoader, epochs: int, generator: Generator, **options: Any) -> Trainer:
         """The network with its loss, optimiser and schedule, ready for `fit(train, epochs=epochs)`."""
         model = self.build(generator).to(train.device)
-        optimizer = Adam(model.parameters())
+        optimizer = self.optimizer(model.parameters())
         schedule = OneCycleLR(optimizer, max_lr=self.max_lr, total_steps=epochs * len(train))
         return Trainer(model, cross_entropy, optimizer, [accuracy], schedule=schedule, **options)
 
@@ -55,13 +55,13 @@ class Result:
     metrics: dict[str, Any]
 
 
-def classify(options: Options, settings: Settings) -> Result:
+def classify(options: Options, settings: Settings, *own: Callback) -> Result:
     """Trains on nine tenths of the training images, draws curves with the last tenth, measures on the test part.
 
     The test part is looked at once, at the end. Writes history.csv, the checkpoint, and pictures of the curves,
-    the confusion matrix and the worst mistakes.
+    the confusion matrix and the worst mistakes. `own` are callbacks of the recipe.
     """
-    start = time.perf_counter()
+    clock = Clock()
     data = DATA[options.data].load(options.source)
     print(f"data: {data.source}")
     generator = Generator(options.seed)
@@ -81,13 +81,11 @@ def classify(options: Options, settings: Settings) -> Result:
         loader,
         options.epochs,
         generator.fork(),
-        callbacks=callbacks(options),
+        callbacks=callbacks(options, clock, *own),
         progress=options.progress,
     )
     history = fit(options, trainer, loader, DataLoader(validation, 250, device=options.device))
-    seconds = time.perf_counter() - start
-
-    test_inputs, labels = settings.prepare(data.test.images), tensor(data.test.labels)
+    test_inputs, labels = settings.prepare(data.test.images), tensor(data.test.labels, device="cpu")
     scores = trainer.predict(tensor(test_inputs, device=options.device)).to("cpu")
     test_accuracy = accuracy(scores, labels)
     baseline = nearest_neighbour_accuracy(data.train, data.test)
@@ -111,6 +109,7 @@ def classify(options: Options, settings: Settings) -> Result:
         "train_loss": history["loss"][-1],
         "parameters": count(trainer.model),
         "data": data.source,
-        "seconds": round(seconds, 2),
+        "seconds": round(clock.seconds, 2),
+        "cpu_seconds": round(clock.cpu_seconds, 2),
     }
     return Result(trainer.model, data, test_inputs, metrics)
