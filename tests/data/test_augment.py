@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinydl.data.augment import Compose, RandomAffine, RandomHorizontalFlip, affine
+from tinydl.data.augment import Compose, RandomAffine, RandomHorizontalFlip, affine, resample
 from tinydl.random import Generator
 
 IDENTITY = np.eye(2, dtype=np.float32)[None]
@@ -92,6 +92,34 @@ def test_integers_and_other_shapes_are_refused():
         affine(np.zeros((2, 3), np.float32), IDENTITY, np.zeros((1, 2)))
     with pytest.raises(ValueError, match="uint8"):
         affine(np.zeros((1, 1, 3, 3), np.uint8), IDENTITY, np.zeros((1, 2)))
+
+
+def test_matrices_and_shifts_that_do_not_fit_are_refused():
+    """One for all is not meant: with many images only the first would find it."""
+    with pytest.raises(
+        ValueError, match=r"expected matrices \(3, 2, 2\) and shifts \(3, 2\), got \(1, 2, 2\)"
+    ):
+        affine(picture(3), IDENTITY, np.zeros((3, 2), np.float32))
+    with pytest.raises(ValueError, match=r"got \(1, 2, 2\) and \(2,\)"):
+        affine(picture(), IDENTITY, np.zeros(2, np.float32))
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "nearest"])
+@pytest.mark.parametrize("fill_mode", resample.NUMPY_MODES)
+def test_how_many_images_are_computed_together_does_not_matter(fill_mode, interpolation, monkeypatch):
+    x, how = picture(7, 2, 9, 8), (fill_mode, 0.5, interpolation)
+    matrices, shifts = RandomAffine(40, 3, 0.3, 20).draw(x.shape, Generator(0))
+    alone = [affine(x[[i]], matrices[[i]], shifts[[i]], *how) for i in range(7)]
+    for together in (1, 300, 10**6):  # one image, two and seven
+        monkeypatch.setattr(resample, "BLOCK", together)
+        assert (affine(x, matrices, shifts, *how) == np.concatenate(alone)).all()
+
+
+def test_pixels_of_huge_images_are_found():
+    """Their numbers are more than float32 tells apart."""
+    huge = np.broadcast_to(np.float32(0), (1, 2, 5000, 5001))
+    place = resample._first(huge, np.array([[4999]], np.float32), np.array([[4997]], np.float32))
+    assert place.tolist() == [[[4999 * 5001 + 4997], [9999 * 5001 + 4997]]]
 
 
 def test_a_flip_mirrors_the_chosen_images_and_only_them():

@@ -240,6 +240,21 @@ def test_a_shear_keeps_the_middle_row_and_moves_others_in_proportion(shape, seed
         np.testing.assert_allclose(y[:, :, row].reshape(-1, w), want, atol=2e-5)
 
 
+@given(n=st.integers(1, 3), h=st.integers(5, 12), w=st.integers(5, 12), seed=seeds, factor=st.floats(1, 8))
+def test_zoom_stretches_a_ramp_by_its_factor_and_undoes_itself(n, h, w, seed, factor):
+    """Bilinear interpolation is exact for brightness that grows evenly: a (row - middle) + b (column - middle) + c."""
+    down, right, level = pictures((3, n, 1, 1, 1), seed)
+    rows, columns = np.arange(h)[:, None] - (h - 1) / 2, np.arange(w) - (w - 1) / 2
+
+    def ramp(scale):
+        return (down * rows / scale + right * columns / scale + level).astype(np.float32)
+
+    np.testing.assert_allclose(RandomZoom((factor, factor))(ramp(1), seed), ramp(factor), atol=2e-5)
+    back = RandomZoom((1 / factor, 1 / factor))(ramp(factor), seed)
+    inside = (np.abs(rows) * factor <= (h - 1) / 2) & (np.abs(columns) * factor <= (w - 1) / 2)
+    np.testing.assert_allclose(back[..., inside], ramp(1)[..., inside], atol=2e-5)
+
+
 def test_zoom_by_2_shows_the_middle_twice_as_large():
     x = np.zeros((1, 1, 9, 9), np.float32)
     x[..., 3:6, 3:6] = 1

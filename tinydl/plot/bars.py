@@ -46,5 +46,5 @@ def bars(
         axes.set_ylabel(quantity)
         axes.grid(True, axis="y")
         if len(table) > 1:
-            axes.legend(loc="best")
+            axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=len(table), borderaxespad=0)
     return figure

@@ -13,6 +13,7 @@ from tinydl.data.transform import Array
 #     reflect   d c b a | a b c d | d c b a        wrap     a b c d | a b c d | a b c d
 FillMode: TypeAlias = Literal["constant", "nearest", "reflect", "wrap"]
 Interpolation: TypeAlias = Literal["bilinear", "nearest"]
+BLOCK = 50_000  # values at a time: all that is computed on the way stays in the processor's cache
 NUMPY_MODES = {"constant": "constant", "nearest": "edge", "reflect": "symmetric", "wrap": "wrap"}
 
 
@@ -37,33 +38,69 @@ def affine(
     if images.ndim != 4 or (bilinear and not floating):
         raise ValueError(f"affine: expected floating images (N, C, H, W), got {images.shape}, {images.dtype}")
     n, c, h, w = images.shape
+    if matrices.shape != (n, 2, 2) or shifts.shape != (n, 2):
+        raise ValueError(
+            f"affine: expected matrices ({n}, 2, 2) and shifts ({n}, 2), got {matrices.shape} and {shifts.shape}"
+        )
     dtype = images.dtype if floating else np.dtype(np.float32)  # of places
     centre = np.array([(h - 1) / 2, (w - 1) / 2], dtype)
     grid = np.stack(np.meshgrid(np.arange(h), np.arange(w), indexing="ij")).reshape(2, h * w).astype(dtype)
-    places = matrices.astype(dtype) @ (grid - centre[:, None])
-    places += (centre + shifts.astype(dtype))[:, :, None]
-    # One pixel all around of what lies outside: no neighbour is missing.
-    bordered = padded(images, 1, fill_mode, fill_value)
-    row, col = (_inside(places[:, axis], size, fill_mode) for axis, size in enumerate((h, w)))
-    flat = bordered.reshape(-1)
-    planes = (np.arange(n * c, dtype=np.intp) * ((h + 2) * (w + 2))).reshape(n, c, 1)
-
-    def first(top: Array, left: Array) -> Array:
-        """Where pixels of these rows and columns stand in memory."""
-        place: Array = (top * (w + 2) + left).astype(np.intp)[:, None] + planes
-        return place
-
-    if not bilinear:
-        nearest = first(np.floor(row + 0.5).clip(max=h + 1), np.floor(col + 0.5).clip(max=w + 1))
-        return flat.take(nearest).reshape(images.shape)
-    top, left = np.minimum(np.floor(row), h), np.minimum(np.floor(col), w)
-    down, right = (row - top)[:, None], (col - left)[:, None]
-    corner = first(top, left)
-    upper = flat.take(corner) * (1 - right) + flat.take(corner + 1) * right
-    corner += w + 2
-    lower = flat.take(corner) * (1 - right) + flat.take(corner + 1) * right
-    result: Array = (upper * (1 - down) + lower * down).reshape(images.shape)
+    from_centre, starts = grid - centre[:, None], (centre + shifts.astype(dtype))[:, :, None]
+    matrices = matrices.astype(dtype)
+    result = np.empty_like(images)
+    together = max(1, BLOCK // max(1, c * h * w))
+    for i in range(0, n, together):
+        some = slice(i, i + together)
+        places = matrices[some] @ from_centre
+        places += starts[some]
+        row, col = (_inside(places[:, axis], size, fill_mode) for axis, size in enumerate((h, w)))
+        # One pixel all around of what lies outside: no neighbour is missing.
+        bordered = padded(images[some], 1, fill_mode, fill_value)
+        result[some] = (_between if bilinear else _nearest)(bordered, row, col).reshape(-1, c, h, w)
     return result
+
+
+def _nearest(images: Array, row: Array, col: Array) -> Array:
+    """The pixels of images (N, C, H, W) nearest to places (N, P) within: (N, C, P)."""
+    h, w = images.shape[2:]
+    nearest: Array = images.reshape(-1).take(
+        _first(images, np.floor(row + 0.5).clip(max=h - 1), np.floor(col + 0.5).clip(max=w - 1))
+    )
+    return nearest
+
+
+def _between(images: Array, row: Array, col: Array) -> Array:
+    """The values of images (N, C, H, W) at places (N, P) within, bilinear in four pixels: (N, C, P)."""
+    h, w = images.shape[2:]
+    top, left = np.minimum(np.floor(row), h - 2), np.minimum(np.floor(col), w - 2)
+    down, right = (row - top)[:, None], (col - left)[:, None]
+    up, back = 1 - down, 1 - right
+    flat, corner = images.reshape(-1), _first(images, top, left)
+    upper: Array = flat.take(corner)
+    upper *= back
+    beside = flat[1:].take(corner)
+    beside *= right
+    upper += beside
+    upper *= up
+    lower = flat[w:].take(corner)
+    lower *= back
+    beside = flat[w + 1 :].take(corner)
+    beside *= right
+    lower += beside
+    lower *= down
+    upper += lower
+    return upper
+
+
+def _first(images: Array, row: Array, col: Array) -> Array:
+    """Where pixels (N, P) of images (N, C, H, W) stand in memory: (N, C, P)."""
+    n, c, h, w = images.shape
+    planes = (np.arange(n * c, dtype=np.intp) * (h * w)).reshape(n, c, 1)
+    place = row.astype(np.intp)  # before it is multiplied: float32 counts no further than 2^24
+    place *= w
+    place += col.astype(np.intp)
+    places: Array = place[:, None] + planes
+    return places
 
 
 def padded(images: Array, width: int, fill_mode: FillMode, fill_value: float) -> Array:
