@@ -1,4 +1,4 @@
-"""The command line: `tinydl train`, `predict`, `explain`, `removebg`, `data` and `info`."""
+"""The command line: `tinydl train`, `sweep`, `predict`, `explain`, `removebg`, `data` and `info`."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from tinydl.recipes.classify import DATA
 from tinydl.recipes.recipe import CHECKPOINT, versions, write_metrics
 from tinydl.recipes.removebg import LEARNED_FROM
 from tinydl.removebg import remove_background
+from tinydl.sweep import DEFAULT_GRID, DEFAULT_NETWORKS, NETWORKS, WORDS, Plan, parse_values, sweep
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -105,6 +106,33 @@ def _train(asked: argparse.Namespace) -> int:
     return 0
 
 
+def _sweep(asked: argparse.Namespace) -> int:
+    if len({name for name, _ in asked.grid}) < len(asked.grid):
+        raise ValueError("sweep: expected one --grid for each hyperparameter, got two for one")
+    plan = Plan(
+        networks=tuple(asked.networks) or DEFAULT_NETWORKS,
+        grid=dict(asked.grid) or DEFAULT_GRID,
+        epochs=asked.epochs,
+        batch_size=asked.batch_size,
+        seed=asked.seed,
+        data=asked.data,
+        source=asked.source,
+    )
+    try:
+        sweep(
+            plan,
+            asked.out,
+            resume=asked.resume,
+            device=get_device(asked.device).name,
+            progress=not asked.quiet and sys.stderr is not None,
+        )
+    except KeyboardInterrupt:
+        print("\nstopped; to go on, give the same command with --resume", file=sys.stderr)
+        return 130
+    print(f"the table is {asked.out / 'results.md'} (and results.csv), the chart {asked.out / 'sweep.png'}")
+    return 0
+
+
 def _predict(asked: argparse.Namespace) -> int:
     probabilities = predict_digit(asked.run, asked.picture)
     print(f"{asked.picture} looks like a {int(probabilities.argmax())}")
@@ -138,7 +166,11 @@ def _data(asked: argparse.Namespace) -> int:
 def _info(asked: argparse.Namespace) -> int:
     for name, value in versions().items():
         print(f"{name:14} {value}")
-    print(f"{'devices':14} cpu")
+    try:
+        devices = f"cpu, {get_device('cuda')}"
+    except RuntimeError as error:
+        devices = f"cpu ({error})"
+    print(f"{'devices':14} {devices}")
     return 0
 
 
@@ -151,23 +183,47 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--list", action="store_true", help="name the networks that can be trained")
     train.add_argument("--epochs", type=_positive, help="passes over the training data")
     train.add_argument("--batch-size", type=_positive, help="images in one step")
-    train.add_argument("--seed", type=int, default=0, help="the same seed gives the same numbers (default 0)")
-    train.add_argument("--data", choices=list(DATA), default="mnist", help=f"images for {_image_recipes()}")
-    train.add_argument(
-        "--source",
-        choices=["embedded", "full"],
-        default="embedded",
-        help="the set in this package, or all of it",
-    )
-    train.add_argument("--device", default="cpu", help="where to compute (default cpu)")
     train.add_argument(
         "--out", type=_folder, metavar="DIR", help="folder for the results (default runs/NAME)"
     )
     train.add_argument(
         "--resume", action="store_true", help="go on from the checkpoint in DIR, with the same options"
     )
-    train.add_argument("--quiet", action="store_true", help="no progress bar")
+    _add_choices(train, f"images for {_image_recipes()}")
     train.set_defaults(command=_train)
+
+    sweep = commands.add_parser(
+        "sweep",
+        help="choose a hyperparameter of several networks on validation images",
+        description="Train every network with every value, choose on validation images, and measure the chosen ones on "
+        "the test part, once.",
+    )
+    sweep.add_argument(
+        "networks",
+        nargs="*",
+        type=_network,
+        metavar="NETWORK",
+        help=f"{', '.join(NETWORKS)} (default {' '.join(DEFAULT_NETWORKS)})",
+    )
+    sweep.add_argument(
+        "--grid",
+        action="append",
+        default=[],
+        type=_values,
+        metavar="NAME=VALUE,VALUE,...",
+        help=f"a hyperparameter and the values to try: {', '.join(WORDS)}; may be given several times (default "
+        + " ".join(f"{name}={','.join(f'{v:g}' for v in values)}" for name, values in DEFAULT_GRID.items())
+        + ")",
+    )
+    sweep.add_argument("--epochs", type=_positive, default=10, help="of each training (default 10)")
+    sweep.add_argument("--batch-size", type=_positive, default=64, help="images in one step (default 64)")
+    sweep.add_argument("--out", type=_folder, default=Path("runs") / "sweep", metavar="DIR",
+                       help="folder for the results (default runs/sweep)")  # fmt: skip
+    sweep.add_argument(
+        "--resume", action="store_true", help="go on with the sweep in DIR, with the same options"
+    )
+    _add_choices(sweep, "the images")
+    sweep.set_defaults(command=_sweep)
 
     predict = commands.add_parser("predict", help="ask a trained LeNet-5 about a picture of a digit")
     predict.add_argument(
@@ -212,8 +268,24 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_choices(command: argparse.ArgumentParser, images: str) -> None:
+    """What every training may be told."""
+    command.add_argument(
+        "--seed", type=int, default=0, help="the same seed gives the same numbers (default 0)"
+    )
+    command.add_argument("--data", choices=list(DATA), default="mnist", help=images)
+    command.add_argument(
+        "--source",
+        choices=["embedded", "full"],
+        default="embedded",
+        help="the set in this package, or all of it",
+    )
+    command.add_argument("--device", default="cpu", help="where to compute (default cpu)")
+    command.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
 def _image_recipes() -> str:
-    return " and ".join(recipe.name for recipe in RECIPES.values() if recipe.images)
+    return ", ".join(recipe.name for recipe in RECIPES.values() if recipe.images)
 
 
 def _checkpoints(out: Path) -> dict[Path, tuple[int, int]]:
@@ -233,6 +305,19 @@ def _folder(text: str) -> Path:
     if not text:
         raise argparse.ArgumentTypeError("expected the name of a folder, got nothing")
     return Path(text)
+
+
+def _network(text: str) -> str:
+    if text not in NETWORKS:
+        raise argparse.ArgumentTypeError(f"unknown network {text!r}; there are {', '.join(NETWORKS)}")
+    return text
+
+
+def _values(text: str) -> tuple[str, tuple[float, ...]]:
+    try:
+        return parse_values(text)
+    except ValueError as error:  # argparse would not say why
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _positive(text: str) -> int:

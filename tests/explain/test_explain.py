@@ -18,7 +18,13 @@ EXPLANATIONS = {
     "occlusion": lambda m, x, c=None: explain.occlusion(m, x, c),
     "fgsm": explain.fgsm,
 }
+BESIDE = {"deletion", "feature_maps", "filters", "maximise_activation"}  # with tests of their own
 every = pytest.mark.parametrize("name", EXPLANATIONS)
+
+
+def test_all_that_is_promised_is_here() -> None:
+    assert set(explain.__all__) == set(EXPLANATIONS) | BESIDE
+    assert (explain.filters, explain.feature_maps) == (td.plot.filters, td.plot.feature_maps)
 
 
 @every

@@ -121,7 +121,7 @@ def test_takes_the_dtype_of_the_model() -> None:
 
 def test_a_network_that_gives_nan_can_still_be_looked_at(texts: Texts) -> None:
     model = small()
-    model[4].weight.data = np.full(model[4].weight.shape, np.nan, np.float32)
+    model[4].weight.data = td.full(model[4].weight.shape, float("nan"))
     figure = feature_maps(model, x(1, 6, 6))
     assert any("nan" in text for text in texts(figure))
     assert figure.axes[-1].get_xlabel() == "Output"

@@ -54,7 +54,7 @@ def smooth_grad(
         labels = chosen_classes("smooth_grad", model, images, classes)
         total: Tensor | None = None
         for _ in range(samples):
-            drawn = images.device.asarray(generator.normal(images.shape, images.dtype))
+            drawn = images.device.normal(generator, images.shape, images.dtype)
             noisy = images + deviation * Tensor(drawn, images.device)
             part = score_gradient(model, noisy, labels).abs().max(axis=1).detach()
             total = part if total is None else total + part

@@ -1,5 +1,6 @@
 """What `tinydl train NAME` does: one file for each network, with the settings that were chosen for it."""
 
+from tinydl.recipes.alexnet import ALEXNET
 from tinydl.recipes.anomaly import ANOMALY
 from tinydl.recipes.anomaly_digits import ANOMALY_DIGITS
 from tinydl.recipes.autoencoder import AUTOENCODER
@@ -9,12 +10,17 @@ from tinydl.recipes.conv_autoencoder import CONV_AUTOENCODER
 from tinydl.recipes.cyclegan import CYCLEGAN
 from tinydl.recipes.denoising import DENOISING
 from tinydl.recipes.denoising_photos import DENOISING_PHOTOS
+from tinydl.recipes.depth import DEPTH
+from tinydl.recipes.explain import EXPLAIN
 from tinydl.recipes.gan import CONDITIONAL_GAN, DCGAN_DIGITS, GAN_DIGITS
+from tinydl.recipes.imbalance import IMBALANCE
 from tinydl.recipes.lenet import LENET
 from tinydl.recipes.mlp import MLP_DIGITS
+from tinydl.recipes.overfitting import OVERFITTING
 from tinydl.recipes.perceptron import PERCEPTRON
 from tinydl.recipes.recipe import Options, Recipe
 from tinydl.recipes.removebg import REMOVEBG
+from tinydl.recipes.resnet import RESNET
 from tinydl.recipes.segmentation import SEGMENTATION
 from tinydl.recipes.segmentation_classes import SEGMENTATION_CLASSES
 from tinydl.recipes.sparse_autoencoder import SPARSE_AUTOENCODER
@@ -24,6 +30,8 @@ from tinydl.recipes.unet_classes import UNET_CLASSES
 from tinydl.recipes.unet_losses import UNET_LOSSES
 from tinydl.recipes.unsupervised_segmentation import UNSUPERVISED_SEGMENTATION
 from tinydl.recipes.vae import CONV_VAE, VAE_DIGITS, VAE_PLANE
+from tinydl.recipes.vanishing_gradients import VANISHING_GRADIENTS
+from tinydl.recipes.vgg import VGG
 from tinydl.recipes.xor import XOR
 
 RECIPES: dict[str, Recipe] = {
@@ -33,6 +41,14 @@ RECIPES: dict[str, Recipe] = {
         XOR,
         MLP_DIGITS,
         LENET,
+        IMBALANCE,
+        ALEXNET,
+        VGG,
+        RESNET,
+        EXPLAIN,
+        OVERFITTING,
+        VANISHING_GRADIENTS,
+        DEPTH,
         UNET,
         UNET_LOSSES,
         SEGMENTATION,

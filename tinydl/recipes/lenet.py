@@ -11,8 +11,9 @@ from tinydl import plot
 from tinydl.data import to_float
 from tinydl.data.augment import RandomAffine, RandomHorizontalFlip
 from tinydl.models import LeNet5
-from tinydl.recipes.classify import Settings, classify
+from tinydl.recipes.classify import Result, Settings, classify
 from tinydl.recipes.recipe import Options, Recipe
+from tinydl.train import GradientFlow
 
 
 def images(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
@@ -36,9 +37,17 @@ ON_CLOTHES = Settings(
 )
 
 
+def train(options: Options) -> Result:
+    """Trains and measures LeNet-5, and draws how the error flowed back through it."""
+    flow = GradientFlow()
+    result = classify(options, ON_CLOTHES if options.data == "fashion_mnist" else SETTINGS, flow)
+    flow.plot(options.out / "gradient_flow.png", "How the error flowed back through LeNet-5")
+    return result
+
+
 def run(options: Options) -> dict[str, Any]:
     """Trains LeNet-5, measures it on the held-out digits, and draws what it learned and how it sees one."""
-    result = classify(options, ON_CLOTHES if options.data == "fashion_mnist" else SETTINGS)
+    result = train(options)
     assert isinstance(result.model, LeNet5)
     plot.filters(result.model.c1.weight, path=options.out / "filters.png", title="The six 5x5 filters of C1")
     plot.feature_maps(

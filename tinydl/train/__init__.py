@@ -1,8 +1,9 @@
-"""Training: the loop, its record, and what can happen after each epoch."""
+"""Training: the loop, its record, and what can happen around each step and after each epoch."""
 
 from tinydl.train.adversarial import AdversarialTrainer
 from tinydl.train.callbacks import Callback, Checkpoint, EarlyStopping
 from tinydl.train.cycle import CycleTrainer
+from tinydl.train.gradient_flow import GradientFlow
 from tinydl.train.history import History
 from tinydl.train.trainer import Trainer
 
@@ -12,6 +13,7 @@ __all__ = [
     "Checkpoint",
     "CycleTrainer",
     "EarlyStopping",
+    "GradientFlow",
     "History",
     "Trainer",
 ]

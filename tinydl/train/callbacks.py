@@ -1,4 +1,4 @@
-"""What can happen after each epoch: stop early, write a checkpoint."""
+"""What can happen around each step and after each epoch: stop early, write a checkpoint."""
 
 from __future__ import annotations
 
@@ -24,6 +24,12 @@ class Callback:
 
     def on_fit_begin(self, trainer: Trainer) -> None:
         """Before the first epoch of a call of `fit`, after a resumed state was loaded."""
+
+    def on_step_begin(self, trainer: Trainer) -> None:
+        """Before the step on a batch."""
+
+    def on_step_end(self, trainer: Trainer) -> None:
+        """After a step; parameters still have the gradients that it followed, where one optimiser has them all."""
 
     def on_epoch_end(self, trainer: Trainer, row: dict[str, float]) -> None:
         """After an epoch, with its numbers; they are in `trainer.history` already."""

@@ -35,9 +35,9 @@ class Trainer:
 
     `loss(prediction, target)` gives a tensor with one element. `metrics` maps names to functions of the same
     arguments (or lists functions, which go by their own names); they are averaged over the rows. `schedule`
-    sets the learning rate. `callbacks` are told of every epoch. `progress` shows a bar. Batches are pairs (x, y) of
-    tensors whose shapes and dtypes the model and the loss take: what these raise, `fit` raises. All tensors of a
-    batch but the last are inputs of the model, the last is the target.
+    sets the learning rate. `callbacks` are told of every step and epoch. `progress` shows a bar. Batches are pairs
+    (x, y) of tensors whose shapes and dtypes the model and the loss take: what these raise, `fit` raises. All tensors
+    of a batch but the last are inputs of the model, the last is the target.
 
     With `shards` above 1 that many processes share every step, on Linux and the CPU: train/shards.py says how. A step
     computes what it does on one, up to the rounding of sums, and gives the same bits for the same number of shards.
@@ -214,7 +214,11 @@ class Trainer:
         lr = self.optimizer.lr
         bar.set_description(f"epoch {number}")
         for batch in train:
+            for callback in self.callbacks:
+                callback.on_step_begin(self)
             averages.add(len(batch[-1]), self.step(*batch))
+            for callback in self.callbacks:
+                callback.on_step_end(self)
             if self.schedule is not None and self.schedule.every == "batch":
                 self.schedule.step()
             bar.update()
