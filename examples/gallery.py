@@ -1,5 +1,7 @@
 """Every network of the course at its default settings: what it learned, as one page with pictures and figures.
 
+Pictures of some scripts in examples/ stand on it as well.
+
 python -m examples.gallery              trains all of them, one after the other, and writes examples/gallery.md
 python -m examples.gallery lenet vae    trains these alone; the page keeps what it has of the others
 """
@@ -8,6 +10,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
+import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +24,7 @@ from tinydl.cli import main as tinydl
 from tinydl.recipes import RECIPES
 
 PAGE = Path(__file__).parent / "gallery.md"
-WIDTH, COLOURS = 800, 64  # of the pictures on the page: small files
+WIDTH, COLOURS = 800, 128  # of the pictures on the page: small files
 
 
 @dataclass(frozen=True)
@@ -30,8 +35,30 @@ class Entry:
     pictures: tuple[str, ...]
     text: str  # {names} of metrics.json stand for its numbers
 
+    @property
+    def title(self) -> str:
+        """What it is."""
+        return RECIPES[self.name].summary
 
-ENTRIES = (
+    @property
+    def command(self) -> str:
+        """What makes it."""
+        return f"tinydl train {self.name}"
+
+
+@dataclass(frozen=True)
+class Example(Entry):
+    """A script of examples/ on the page, with pictures and no figures. It runs in a folder of its own."""
+
+    title: str = ""
+
+    @property
+    def command(self) -> str:
+        """What makes it."""
+        return f"python examples/{self.name}.py"
+
+
+ENTRIES: tuple[Entry, ...] = (
     Entry(
         "perceptron",
         ("or_gate.png", "xor.png"),
@@ -44,15 +71,104 @@ ENTRIES = (
     ),
     Entry(
         "lenet",
-        ("feature_maps.png", "mistakes.png"),
+        ("feature_maps.png", "gradient_flow.png", "mistakes.png"),
         "{test_accuracy:.1%} of 1,000 held-out digits are read right; the most similar training digit "
         "answers {baseline_nearest_neighbour_accuracy:.1%} right.",
+    ),
+    Entry(
+        "explain",
+        (
+            "explanations.png",
+            "black.png",
+            "inverted.png",
+            "deceived.png",
+            "deceived_accuracy.png",
+            "ideals.png",
+        ),
+        "Three right answers of LeNet-5 and its two surest mistakes: which pixels do they depend on? A test of the "
+        "explanations: when the 5% of pixels that integrated gradients name are painted black, "
+        "{test_black_integrated_gradients:.0%} of 300 held-out digits are still read right, by occlusion "
+        "{test_black_occlusion:.0%}, Grad-CAM {test_black_grad_cam:.0%}, SmoothGrad {test_black_smoothgrad:.0%}, "
+        "saliency {test_black_saliency:.0%}; without the brightest pixels, which nobody has to explain, "
+        "{baseline_black_brightest:.0%}, without random ones {baseline_black_random:.0%}. But black can "
+        "only take ink away. When pixels are inverted instead, the order is another: SmoothGrad "
+        "{test_inverted_smoothgrad:.0%}, saliency {test_inverted_saliency:.0%}, integrated gradients "
+        "{test_inverted_integrated_gradients:.0%}, occlusion {test_inverted_occlusion:.0%}, Grad-CAM "
+        "{test_inverted_grad_cam:.0%}, random pixels "
+        "{baseline_inverted_random:.0%}. An explanation answers the question it was made for, and no other. Changing "
+        "every pixel by 0.1 against the network leaves {test_fgsm_accuracy:.0%} of 1,000 right, in random directions "
+        "{baseline_noise_accuracy:.0%}. "
+        "The images that excite its outputs most are no digits, yet it is {ideal_probability:.0%} sure of them.",
+    ),
+    Entry(
+        "imbalance",
+        ("recall.png",),
+        "Of 1, 3, 5, 7 and 9 there are only {rare_images} training images each, of the others {frequent_images}. Mean "
+        "recall of the rare digits: plainly {baseline_plain_rare_recall:.0%}, with a weighted loss "
+        "{test_weights_rare_recall:.0%}, with a balanced sampler {test_sampler_rare_recall:.0%}, with changed copies "
+        "of the rare {test_copies_rare_recall:.0%}; with all images changed and nothing balanced "
+        "{test_augmented_rare_recall:.0%}. The copies cost the frequent digits some recall: "
+        "{test_copies_frequent_recall:.0%} in place of {baseline_plain_frequent_recall:.0%}.",
     ),
     Entry(
         "mlp",
         ("filters.png",),
         "Without knowing that pixels have neighbours: {test_accuracy:.1%} of 1,000 held-out digits are read right; the "
         "most similar training digit answers {baseline_nearest_neighbour_accuracy:.1%} right.",
+    ),
+    Entry(
+        "alexnet",
+        ("filters.png", "mistakes.png"),
+        "The order of AlexNet's layers with a quarter of their widths, {parameters:,} parameters: {test_accuracy:.1%} "
+        "of 1,000 held-out digits are read right; the most similar training digit answers "
+        "{baseline_nearest_neighbour_accuracy:.1%} right.",
+    ),
+    Entry(
+        "vgg",
+        ("feature_maps.png",),
+        "Pairs of 3x3 convolutions, twice as many whenever the maps are halved, {parameters:,} parameters: "
+        "{test_accuracy:.1%} of 1,000 held-out digits are read right; the most similar training digit answers "
+        "{baseline_nearest_neighbour_accuracy:.1%} right.",
+    ),
+    Entry(
+        "resnet",
+        ("curves.png", "mistakes.png"),
+        "Twenty layers, {epochs} epochs, {parameters:,} parameters: {test_accuracy:.1%} of 1,000 held-out digits are "
+        "read right; the most similar training digit answers {baseline_nearest_neighbour_accuracy:.1%} right.",
+    ),
+    Entry(
+        "overfitting",
+        ("overfitting.png",),
+        "{parameters:,} parameters, {images} digits. Cross-entropy of held-out digits (and how many are read right): "
+        "without a remedy {test_loss_nothing:.2f} ({test_accuracy_nothing:.1%}), with dropout "
+        "{test_loss_dropout:.2f} ({test_accuracy_dropout:.1%}), with weight decay {test_loss_weight_decay:.2f} "
+        "({test_accuracy_weight_decay:.1%}), with early stopping {test_loss_early_stopping:.2f} "
+        "({test_accuracy_early_stopping:.1%}); by the most similar of the {images} digits "
+        "{baseline_nearest_neighbour_accuracy:.1%}. All three remedies make the network less sure of its mistakes; "
+        "fewer of them it made, in each of three runs, with dropout alone.",
+    ),
+    Entry(
+        "vanishing-gradients",
+        ("gradients.png", "learning.png"),
+        "The gradient of the first of 50 layers, divided by that of the last: {ratio_sigmoid_50:.0e} with sigmoid, "
+        "{ratio_tanh_50:.0e} with tanh, {ratio_relu_50:.0e} with ReLU; from weights of the right size "
+        "{ratio_sigmoid_scaled_50:.0e}, {ratio_tanh_scaled_50:.2g} and {ratio_relu_scaled_50:.2g}; with batch norm it "
+        "explodes to {ratio_batch_norm_50:.0e}, with residual layers it is {ratio_residual_50:.2g}. After "
+        "{epochs} epochs these networks read of the held-out digits: {test_accuracy_sigmoid:.0%}, "
+        "{test_accuracy_tanh:.0%} and {test_accuracy_relu:.0%}; from weights of the right size "
+        "{test_accuracy_sigmoid_scaled:.0%}, {test_accuracy_tanh_scaled:.0%} and {test_accuracy_relu_scaled:.0%}; "
+        "{test_accuracy_batch_norm:.0%} with batch norm and {test_accuracy_residual:.0%} with residual layers; chance "
+        "is {baseline_chance_accuracy:.0%}.",
+    ),
+    Entry(
+        "depth",
+        ("depth.png",),
+        "Trained equally long on the same digits of 14x14 pixels, 32 plain layers learn worse than 20: training "
+        "cross-entropy {train_loss_plain_32:.3f} against {train_loss_plain_20:.3f}. With shortcuts, and no parameter "
+        "more, {train_loss_residual_32:.3f} against {train_loss_residual_20:.3f}. Held-out digits read right: plain "
+        "{test_accuracy_plain_20:.1%} and {test_accuracy_plain_32:.1%}, residual {test_accuracy_residual_20:.1%} and "
+        "{test_accuracy_residual_32:.1%}; by the most similar training digit, at full resolution, "
+        "{baseline_nearest_neighbour_accuracy:.1%}.",
     ),
     Entry(
         "autoencoder",
@@ -231,13 +347,49 @@ ENTRIES = (
         "variance but divide {colour_border_share:.0%} of neighbouring pixels; clusters of what an autoencoder learned "
         "explain {autoencoder_colour_explained:.0%} and divide {autoencoder_border_share:.0%}.",
     ),
+    Example(
+        "augmentation",
+        ("runs/augmentation.png",),
+        "Every random change of `td.data.augment`, twice for each picture. What is no change of meaning depends on the "
+        "task: a mirrored cat is a cat, a mirrored 5 is none. What augmentation buys is measured in "
+        "[augmentation_gain.md](../benchmarks/results/augmentation_gain.md), what it costs in "
+        "[augmentation.md](../benchmarks/results/augmentation.md).",
+        title="Augmentation: a photo and a digit, changed at random",
+    ),
+    Example(
+        "gradient_flow",
+        ("runs/gradient_flow_good.png", "runs/gradient_flow_high.png"),
+        "What `train.GradientFlow` records while LeNet-5 learns digits. With a good learning rate all layers get "
+        "gradients of a like size, and a step moves weights by some thousandths of theirs. With one that is far too "
+        "high, the first steps move weights by a tenth: every tanh is soon at its end, where it is flat, and the "
+        "gradient is lost on its way back to the first layer.",
+        title="Gradient flow: a learning rate that is good, and one that is far too high",
+    ),
+    Example(
+        "classic_filters",
+        ("runs/classic_filters.png",),
+        "Convolutions whose weights nobody had to learn, by `td.functional.conv2d`, and the same photo in red, green "
+        "and blue, in hue, saturation and value, and in light and colour differences as JPEG has them.",
+        title="The classic kernels and colour spaces on a photo",
+    ),
 )
 
 
 def train(entry: Entry, out: Path) -> None:
-    """Trains one network as `tinydl train` does; ends the gallery if that goes wrong."""
-    if tinydl(["train", entry.name, "--quiet", "--out", str(out)]) != 0:
+    """Trains one network as `tinydl train` does, or runs the example; ends the gallery if that goes wrong."""
+    if isinstance(entry, Example):
+        out.mkdir(parents=True, exist_ok=True)
+        start = time.perf_counter()
+        subprocess.run([sys.executable, PAGE.parent.resolve() / f"{entry.name}.py"], cwd=out, check=True)
+        facts = {"seconds": round(time.perf_counter() - start, 2)}
+        (out / "metrics.json").write_text(json.dumps(facts), encoding="utf-8")
+    elif tinydl(["train", entry.name, "--quiet", "--out", str(out)]) != 0:
         raise SystemExit(f"gallery: {entry.name} was not trained")
+
+
+def kept_name(entry: Entry, picture: str) -> str:
+    """The file name of a picture in the folder of the page: photos need more colours than a small PNG has."""
+    return f"{entry.name}_{Path(picture).stem}{'.jpg' if isinstance(entry, Example) else '.png'}"
 
 
 def keep(entry: Entry, out: Path, folder: Path) -> None:
@@ -247,7 +399,9 @@ def keep(entry: Entry, out: Path, folder: Path) -> None:
         with Image.open(out / name) as picture:
             small = picture.convert("RGB")
             small.thumbnail((WIDTH, 4 * WIDTH), Image.Resampling.LANCZOS)
-            small.quantize(COLOURS).save(folder / f"{entry.name}_{name}", optimize=True)
+            if not isinstance(entry, Example):
+                small = small.quantize(COLOURS, Image.Quantize.MAXCOVERAGE)
+            small.save(folder / kept_name(entry, name), optimize=True)
     (folder / f"{entry.name}.json").write_bytes((out / "metrics.json").read_bytes())
 
 
@@ -265,13 +419,12 @@ def page(entries: tuple[Entry, ...], folder: Path) -> str:
         if not path.exists():
             continue
         metrics: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        summary = RECIPES[entry.name].summary
-        lines += ["", f"## {summary[0].upper()}{summary[1:]}", "", entry.text.format_map(metrics)]
-        lines += ["", f"`tinydl train {entry.name}`, {metrics['seconds']:.0f} s."]
+        lines += ["", f"## {entry.title[0].upper()}{entry.title[1:]}", "", entry.text.format_map(metrics)]
+        lines += ["", f"`{entry.command}`, {metrics['seconds']:.0f} s."]
         for name in entry.pictures:
             lines += [
                 "",
-                f"![{entry.name}: {Path(name).stem.replace('_', ' ')}]({folder.name}/{entry.name}_{name})",
+                f"![{entry.name}: {Path(name).stem.replace('_', ' ')}]({folder.name}/{kept_name(entry, name)})",
             ]
     return "\n".join(lines) + "\n"
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from examples import gallery
-from examples.gallery import ENTRIES, PAGE, Entry
+from examples.gallery import ENTRIES, PAGE, Entry, Example
 from tinydl.recipes import RECIPES
 
 
@@ -35,13 +36,34 @@ def test_a_network_that_can_not_be_trained_ends_the_gallery(tmp_path: Path) -> N
         gallery.train(Entry("perceptron", (), ""), tmp_path / "runs" / "perceptron")
 
 
+def test_an_example_becomes_a_part_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = 'from PIL import Image\nImage.new("RGB", (1000, 10), "red").save("stripe.png")'
+    (tmp_path / "stripe.py").write_text(script)
+    monkeypatch.setattr(gallery, "PAGE", tmp_path / "gallery.md")
+    entry = Example("stripe", ("stripe.png",), "It is red.", title="a stripe")
+    gallery.train(entry, tmp_path / "runs" / "stripe")
+    gallery.keep(entry, tmp_path / "runs" / "stripe", tmp_path / "gallery")
+    text = gallery.page((entry,), tmp_path / "gallery")
+    assert "## A stripe\n\nIt is red.\n\n`python examples/stripe.py`, " in text
+    (shown,) = re.findall(r"!\[.*\]\((.*)\)", text)
+    with Image.open(tmp_path / shown) as picture:
+        assert (picture.size, picture.format) == ((gallery.WIDTH, 8), "JPEG")  # photos need many colours
+    (tmp_path / "stripe.py").write_text("raise SystemExit(1)")
+    with pytest.raises(subprocess.CalledProcessError):
+        gallery.train(entry, tmp_path / "runs" / "stripe")
+
+
 def test_the_page_shows_every_network_with_its_pictures() -> None:
-    assert [entry.name for entry in ENTRIES if entry.name not in RECIPES] == []
+    for entry in ENTRIES:
+        if isinstance(entry, Example):
+            assert (PAGE.parent / f"{entry.name}.py").is_file()
+        else:
+            assert entry.name in RECIPES
     assert PAGE.read_text(encoding="utf-8") == gallery.page(ENTRIES, PAGE.with_suffix(""))
     for entry in ENTRIES:
         assert PAGE.with_suffix("").joinpath(f"{entry.name}.json").is_file()
         for name in entry.pictures:
-            with Image.open(PAGE.with_suffix("") / f"{entry.name}_{name}") as picture:
+            with Image.open(PAGE.with_suffix("") / gallery.kept_name(entry, name)) as picture:
                 assert picture.width <= gallery.WIDTH
 
 
