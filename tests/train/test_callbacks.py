@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 import tinydl as td
@@ -45,6 +46,21 @@ def test_it_stops_when_nothing_has_improved_for_patience_epochs(name, values, pa
     assert stopping.best_epoch == best
     assert stopping.best == values[best - 1]
     assert run.model.bias.item() == pytest.approx(values[best - 1])  # the best parameters are back
+
+
+def test_a_call_that_it_had_ended_is_not_continued_when_it_is_resumed(tmp_path):
+    def train(resume=None):
+        layer = nn.Dense(1, 1, generator=0)
+        callbacks = [EarlyStopping("loss", patience=1), Checkpoint(tmp_path / "run.safetensors")]
+        trainer = Trainer(layer, mse, SGD(layer.parameters(), lr=0.0), callbacks=callbacks, progress=False)
+        data = DataLoader((np.ones((4, 1), np.float32), np.zeros((4, 1), np.float32)), batch_size=4)
+        return trainer.fit(data, epochs=9, resume=resume), layer.state_dict()
+
+    history, weights = train()
+    resumed, again = train(tmp_path / "run.safetensors")
+    assert len(history.rows) == len(resumed.rows) == 3
+    for name, array in weights.items():
+        np.testing.assert_array_equal(again[name], array)
 
 
 def test_without_restore_the_last_parameters_stay():

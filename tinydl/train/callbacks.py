@@ -71,6 +71,8 @@ class EarlyStopping(Callback):
     def on_fit_begin(self, trainer: Trainer) -> None:
         if len(trainer.history.rows) == trainer.first_epoch:  # a fresh call, not a resumed one
             self._forget()
+        elif self.waited > self.patience:  # the resumed call had ended: there is nothing to go on with
+            trainer.stop = True
 
     def on_epoch_end(self, trainer: Trainer, row: dict[str, float]) -> None:
         if self.monitor not in row:
