@@ -11,7 +11,14 @@ import tinydl as td
 from tinydl.cli import main
 from tinydl.recipes import RECIPES
 
-PICTURES = ["confusion.png", "curves.png", "feature_maps.png", "filters.png", "gradient_flow.png", "mistakes.png"]
+PICTURES = [
+    "confusion.png",
+    "curves.png",
+    "feature_maps.png",
+    "filters.png",
+    "gradient_flow.png",
+    "mistakes.png",
+]
 
 
 @pytest.fixture(scope="module")

@@ -90,7 +90,8 @@ class GradientFlow(Callback):
     def plot(self, path: str | os.PathLike[str] | None = None, title: str | None = None) -> Figure:
         """Draws both for the weights, as `plot.gradient_flow` does; saved as PNG when `path` is given.
 
-        Biases are left out: where they are near zero, their ratio says little. Raises ValueError before the first epoch.
+        Biases are left out: where they are near zero, their ratio says little. Raises ValueError before the first
+        epoch.
         """
         gradients, updates = (
             {name: values for name, values in history.items() if not name.endswith("bias")}
