@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import signal
 from collections.abc import Callable, Generator, Sequence
 from contextlib import nullcontext
 from types import ModuleType
@@ -24,6 +25,10 @@ import on_device
 import tinydl as td
 from tinydl import nn
 from tinydl.testing.point import host
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    # As in a shell's background job. Processes that tests start and interrupt would ignore it, too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _slow = [HealthCheck.too_slow, HealthCheck.data_too_large]
 settings.register_profile(

@@ -191,12 +191,7 @@ def test_perceptron_says_what_it_has_no_use_for(tmp_path: Path, capsys: pytest.C
 
 def interrupted(out: Path, *arguments: str) -> tuple[int, str]:
     """Ctrl-C as soon as the run has made its folder; the exit status, and what was said."""
-    process = subprocess.Popen(
-        command(*arguments, "--out", str(out)),
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background job ignores it
-    )
+    process = subprocess.Popen(command(*arguments, "--out", str(out)), stderr=subprocess.PIPE, text=True)
     try:
         deadline = time.monotonic() + 60
         while not out.exists() and time.monotonic() < deadline:
