@@ -61,6 +61,8 @@ CPU_ONLY: dict[str, tuple[str, ...]] = {
         "test_cli.py::test_the_device_that_was_asked_for",
         "test_tensor.py::test_attributes",
         "test_tensor.py::test_repr",
+        "recipes/test_gan.py::test_two_epochs_of_the_cycle",
+        "recipes/test_imbalance.py::test_weights_make",
         "recipes/test_unet.py::test_a_small_u_net",
         "recipes/test_unet.py::test_orientations",
     ),
@@ -82,7 +84,14 @@ CPU_ONLY: dict[str, tuple[str, ...]] = {
         "strict/test_engine.py::test_mixed_devices",
         "strict/test_leaks.py::test_a_planted_leak_is_caught[numpy() off the CPU]",
     ),
-    "Rosenblatt's neuron learns on the CPU, one row after the other": ("recipes/test_perceptron.py",),
+    "Rosenblatt's neuron learns on the CPU, one row after the other": (
+        "examples/test_gallery.py::test_a_network_becomes",
+        "recipes/test_perceptron.py",
+        "test_cli_attacks.py::test_perceptron_says",
+    ),
+    "its bits are compared with those of another process, which computes on the CPU": (
+        "test_cli.py::test_a_run_can_be_resumed",
+    ),
     "CuPy can't add complex numbers at indices": (
         "testing/test_complex_step.py::test_the_operations_that_are_analytic_take_the_complex_step[places]",
     ),

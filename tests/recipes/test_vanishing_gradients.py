@@ -56,9 +56,9 @@ def test_norms_are_those_of_finite_differences() -> None:
         before, step = layer.weight.numpy().copy(), 1e-6 * layer.weight.grad.numpy() / norm
         losses = []
         for sign in (1, -1):
-            layer.weight.data = before + sign * step
+            layer.weight.data = td.tensor(before + sign * step)
             losses.append(td.losses.cross_entropy(model(x.astype("float64")), y).item())
-        layer.weight.data = before
+        layer.weight.data = td.tensor(before)
         assert (losses[0] - losses[1]) / 2e-6 == pytest.approx(norm, rel=1e-4)
 
 
