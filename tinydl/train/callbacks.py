@@ -46,7 +46,7 @@ class Callback:
 
 
 class EarlyStopping(Callback):
-    """Stops when `monitor` has not improved for `patience` epochs (Prechelt, 1998).
+    """Stops when `monitor` has not improved for more than `patience` epochs (Prechelt, 1998).
 
     Values whose name ends in "loss" improve downwards, all others upwards. With `restore_best` the model gets
     the parameters of its best epoch back. `best` and `best_epoch` tell which. Raises ValueError for a negative
