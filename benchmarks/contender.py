@@ -6,7 +6,7 @@ installed.
 
     {"do": "load", "row": ROW, "arrays": FILE}    -> {"losses": [before the first step, after 1, 2 and 3 steps]}
     {"do": "time", "steps": n}                    -> {"seconds": [of each step]}
-    {"do": "memory"}                              -> {"bytes": of the GPU that its library has taken for arrays}
+    {"do": "memory"}     -> {"bytes": of the GPU that its library has taken for arrays; on the CPU see Contender.memory}
 
 A request that fails is answered by {"error": ...}.
 """
@@ -28,7 +28,9 @@ import numpy as np
 
 import tinydl as td
 from benchmarks import networks, peers
-from benchmarks.rows import ROWS, Array, Row
+from benchmarks.resident import forget_peak
+from benchmarks.resident import memory as resident
+from benchmarks.rows import ROWS_BY_NAME, Array, Row
 from tinydl.compiled import WARM_UP
 from tinydl.device import get_device
 from tinydl.errors import DeviceError
@@ -55,6 +57,24 @@ def tinydl(device: str = "cpu", tf32: bool = False, compiled: bool = False) -> t
         return lambda: step().item()
 
     return td.__version__, start
+
+
+def tinydl_numba() -> tuple[str, Start]:
+    """tinydl with the kernels that Numba compiled."""
+    version, start_plain = tinydl()
+    with td.numba_kernels():  # whether it is installed
+        pass
+
+    def start(row: Row, weights: Mapping[str, Array], batch: list[Array]) -> Step:
+        step = start_plain(row, weights, batch)
+
+        def compiled() -> float:
+            with td.numba_kernels():
+                return step()
+
+        return compiled
+
+    return version, start
 
 
 def tinydl_shards() -> tuple[str, Start]:
@@ -125,6 +145,7 @@ def _in_a_graph(torch: Any, step: Callable[[], Any]) -> Callable[[], Any]:
 
 CONTENDERS: dict[str, Callable[[], tuple[str, Start]]] = {
     "tinydl": tinydl,
+    "tinydl-numba": tinydl_numba,
     "tinydl-shards": tinydl_shards,
     "torch": lambda: pytorch(2),
     "torch-1-thread": lambda: pytorch(1),
@@ -146,16 +167,20 @@ _MEMORY: list[Callable[[], int]] = []  # of the network that was loaded last
 class Contender:
     """Answers requests: loads a row's network, then makes its steps."""
 
-    def __init__(self, start: Start) -> None:
-        self.start = start
+    def __init__(self, start: Start, device: str = "cpu") -> None:
+        self.start, self.device = start, device
         self.step: Step
+        self._before = 0
 
     def load(self, row: str, arrays: str) -> dict[str, Any]:
         """Takes weights and batch from a file, and makes the first steps."""
         with np.load(arrays) as file:
             weights = {name: file[name] for name in file.files if not name.startswith("batch.")}
             batch = [file[f"batch.{i}"] for i in range(len(file.files) - len(weights))]
-        self.step = self.start(ROWS[row], weights, batch)
+        if self.device == "cpu" and sys.platform == "linux":
+            forget_peak()
+            self._before = resident("VmRSS")
+        self.step = self.start(ROWS_BY_NAME[row], weights, batch)
         return {"losses": [self.step() for _ in range(LOSSES)]}
 
     def time(self, steps: int) -> dict[str, Any]:
@@ -170,8 +195,14 @@ class Contender:
         return {"seconds": [after - before for before, after in pairwise(clock)]}
 
     def memory(self) -> dict[str, Any]:
-        """How much of the GPU's memory the library has taken for arrays."""
-        return {"bytes": _MEMORY[-1]()}
+        """How much of the GPU's memory the library has taken for arrays.
+
+        On the CPU by how much the process was larger at its largest than before the network was made: weights, what a
+        step keeps, what the library sets up at its first steps, and freed memory that it holds on to.
+        """
+        if self.device != "cpu":
+            return {"bytes": _MEMORY[-1]()}
+        return {"bytes": resident("VmHWM") - self._before if sys.platform == "linux" else None}
 
 
 def main() -> None:
@@ -189,7 +220,7 @@ def main() -> None:
         answer({"absent": str(error)})
         return
     answer({"version": version})
-    contender = Contender(start)
+    contender = Contender(start, device)
     for line in sys.stdin:
         request = json.loads(line)
         handler = getattr(contender, request.pop("do"))

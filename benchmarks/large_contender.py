@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import re
 import sys
 import time
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 
 import tinydl as td
+from benchmarks.resident import forget_peak, memory
 from tinydl.kernels.threads import limited
 
 MODELS: dict[str, Callable[[], td.nn.Module]] = {
@@ -28,7 +28,7 @@ MODELS: dict[str, Callable[[], td.nn.Module]] = {
 }
 SIZE = 224
 SGD = {"lr": 1e-5, "momentum": 0.9}
-MIB = 1024.0  # KiB
+MIB = 2.0**20
 
 
 def batch(count: int) -> tuple[Any, Any]:
@@ -96,26 +96,14 @@ def torch(network: str, what: str, count: int, folder: Path) -> Callable[[], Any
 START = {"tinydl": tinydl, "torch": torch}
 
 
-def memory(key: str) -> float:
-    """MiB of this process: "VmRSS" as it is, "VmHWM" at its highest since `forget_peak`."""
-    found = re.search(rf"^{key}:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
-    assert found is not None
-    return int(found[1]) / MIB
-
-
-def forget_peak() -> None:
-    """From now on the peak is a new one (Linux)."""
-    Path("/proc/self/clear_refs").write_text("5")
-
-
 def measured(
     library: str, network: str, what: str, count: int, repetitions: int, folder: Path
 ) -> dict[str, Any]:
     """Memory in MiB, seconds of each repetition, and what each computed."""
     version = importlib.import_module(library).__version__
-    imports = memory("VmRSS")
+    imports = memory("VmRSS") / MIB
     repeated = START[library](network, what, count, folder)
-    loaded = memory("VmRSS")
+    loaded = memory("VmRSS") / MIB
     forget_peak()
     seconds, cpu_seconds, values = [], [], []
     for _ in range(repetitions):
@@ -127,7 +115,7 @@ def measured(
         "version": version,
         "imports_mib": imports,
         "loaded_mib": loaded,
-        "peak_mib": memory("VmHWM"),
+        "peak_mib": memory("VmHWM") / MIB,
         "seconds": seconds,
         "cpu_seconds": cpu_seconds,
         "values": values,

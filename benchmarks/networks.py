@@ -41,10 +41,14 @@ def pytorch(torch: ModuleType) -> Library:
     )
 
 
-def mlp(library: Library) -> Any:
-    """784-512-256-10 with ReLU."""
+def mlp(library: Library, first: int = 512, second: int = 256) -> Any:
+    """784-first-second-10 with ReLU."""
     nn = library.nn
-    return nn.Sequential(nn.Linear(784, 512), nn.ReLU(), nn.Linear(512, 256), nn.ReLU(), nn.Linear(256, 10))
+    return nn.Sequential(
+        *(nn.Linear(784, first), nn.ReLU()),
+        *(nn.Linear(first, second), nn.ReLU()),
+        nn.Linear(second, 10),
+    )
 
 
 def lenet(library: Library) -> Any:
@@ -58,14 +62,14 @@ def lenet(library: Library) -> Any:
     )
 
 
-def autoencoder(library: Library) -> Any:
-    """Two convolutions of stride 2, 28x28 to 7x7 with 32 channels, and back."""
+def autoencoder(library: Library, first: int = 16, second: int = 32) -> Any:
+    """Two convolutions of stride 2, 28x28 to 7x7 with `second` channels, and back."""
     nn = library.nn
     return nn.Sequential(
-        *(nn.Conv2d(1, 16, 3, stride=2, padding=1), nn.ReLU()),
-        *(nn.Conv2d(16, 32, 3, stride=2, padding=1), nn.ReLU()),
-        *(nn.ConvTranspose2d(32, 16, 3, stride=2, padding=1, output_padding=1), nn.ReLU()),
-        *(nn.ConvTranspose2d(16, 1, 3, stride=2, padding=1, output_padding=1), nn.Sigmoid()),
+        *(nn.Conv2d(1, first, 3, stride=2, padding=1), nn.ReLU()),
+        *(nn.Conv2d(first, second, 3, stride=2, padding=1), nn.ReLU()),
+        *(nn.ConvTranspose2d(second, first, 3, stride=2, padding=1, output_padding=1), nn.ReLU()),
+        *(nn.ConvTranspose2d(first, 1, 3, stride=2, padding=1, output_padding=1), nn.Sigmoid()),
     )
 
 

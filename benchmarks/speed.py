@@ -2,6 +2,7 @@
 
     python -m benchmarks.speed                          prints the table; --save also writes it to benchmarks/results
     python -m benchmarks.speed --rows mlp,unet --rounds 3 --seconds 0.3 --contenders torch-1-thread,torch-compile
+    python -m benchmarks.speed --rows odd --save speed_odd       sizes for which nothing was tuned; "single": batch 1
     python -m benchmarks.speed --device cuda --save gpu/speed    on a GPU; --tf32 for both libraries, or for neither
 
 It needs `pip install -e ".[bench]"` (PyTorch). MyGrad and HIPS autograd come with `.[peers]`, JAX with
@@ -39,13 +40,13 @@ import numpy as np
 
 from benchmarks.peers import takes
 from benchmarks.provenance import provenance
-from benchmarks.rows import ROWS
+from benchmarks.rows import ROWS, ROWS_BY_NAME, SETS
 from benchmarks.speed_report import chart, ratios, table
 from tinydl.device import get_device
 
 RESULTS = Path(__file__).parent / "results"
 PEERS = ("jax", "mygrad", "autograd")  # for the MLP and LeNet-5 only
-CONTENDERS = ("tinydl-shards", "torch-1-thread", "torch-compile", *PEERS)
+CONTENDERS = ("tinydl-shards", "tinydl-numba", "torch-1-thread", "torch-compile", *PEERS)
 GPU_CONTENDERS = ("tinydl-compile", "torch-graph", "torch-compile")
 GPU_ROWS = ("lenet-64", "lenet-256", "autoencoder", "vae", "unet")
 GPU_GOALS = {"lenet-64": 3.0, "lenet-256": 3.0, "vae": 3.0, "autoencoder": 2.0, "unet": 1.5}
@@ -112,9 +113,9 @@ class Process:
         seconds: list[float] = self._ask(do="time", steps=steps)["seconds"]
         return seconds
 
-    def memory(self) -> int:
-        """Bytes of the GPU that its library has taken."""
-        taken: int = self._ask(do="memory")["bytes"]
+    def memory(self) -> int | None:
+        """Bytes of the GPU that its library has taken; on the CPU by how much the process grew, None where unknown."""
+        taken: int | None = self._ask(do="memory")["bytes"]
         return taken
 
     def close(self) -> None:
@@ -172,14 +173,14 @@ def measure(
     tf32: bool = False,
 ) -> dict[str, Any]:
     """One line of the table: tinydl against the fastest of `tries` PyTorch processes, and against others."""
-    result: dict[str, Any] = {"title": ROWS[row].title, "floor": ROWS[row].floor, "goal": ROWS[row].goal}
+    result: dict[str, Any] = {name: getattr(ROWS_BY_NAME[row], name) for name in ("title", "floor", "goal")}
     if device != "cpu":
         result |= {"floor": 1.0, "goal": GPU_GOALS.get(row, 1.0)}
     contenders: dict[str, dict[str, Any]] = {}
     result["contenders"] = contenders
     with contextlib.ExitStack() as stack:
         arrays = Path(stack.enter_context(tempfile.TemporaryDirectory()), "arrays.npz")
-        np.savez(arrays, **ROWS[row].initial())
+        np.savez(arrays, **ROWS_BY_NAME[row].initial())
         running: dict[str, Process] = {}
 
         def start(name: str, contender: str) -> bool:
@@ -216,14 +217,13 @@ def measure(
             if running.pop(name) is not running["torch"]:
                 candidates[name].close()
         for contender in others:
-            if contender not in PEERS or takes(ROWS[row]):
+            if contender not in PEERS or takes(ROWS_BY_NAME[row]):
                 start(contender, contender)
         for name, blocks in take_turns(running, rounds, seconds).items():
             contenders[name]["steps"] = [len(block) for block in blocks]
             contenders[name]["seconds"] = [statistics.median(block) for block in blocks]
             contenders[name]["means"] = [statistics.fmean(block) for block in blocks]
-            if device != "cpu":
-                contenders[name]["bytes"] = running[name].memory()
+            contenders[name]["bytes"] = running[name].memory()
     return result
 
 
@@ -258,7 +258,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--rows", type=_names, help=f"of {','.join(ROWS)}")
+    parser.add_argument("--rows", type=_names, help=f"of {','.join(ROWS)}, or a set: {', '.join(SETS)}")
     parser.add_argument(
         "--contenders", type=_names, help=f"of {','.join(CONTENDERS)}; on a GPU {GPU_CONTENDERS}"
     )
@@ -274,8 +274,9 @@ def main() -> None:
     if asked.rows is None:
         asked.rows = list(GPU_ROWS if on_gpu else ROWS)
     if asked.contenders is None:
-        asked.contenders = [name for name in known if name != "torch-compile"]
-    for what, given, there in (("rows", asked.rows, ROWS), ("contenders", asked.contenders, known)):
+        asked.contenders = [name for name in known if name not in ("torch-compile", "tinydl-numba")]
+    asked.rows = [row for name in asked.rows for row in SETS.get(name, [name])]
+    for what, given, there in (("rows", asked.rows, ROWS_BY_NAME), ("contenders", asked.contenders, known)):
         if unknown := sorted(set(given) - set(there)):
             parser.error(f"--{what}: {', '.join(unknown)} unknown; there are {', '.join(there)}")
     if asked.tf32 and not on_gpu:

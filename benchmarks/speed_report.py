@@ -12,6 +12,7 @@ TITLES = {
     "tinydl": "tinydl",
     "torch": "PyTorch, 2 threads",
     "tinydl-shards": "tinydl, 2 shards",
+    "tinydl-numba": "tinydl, Numba",
     "torch-1-thread": "PyTorch, 1 thread",
     "torch-compile": "torch.compile, 2 threads",
     "jax": "JAX jit",
@@ -47,6 +48,7 @@ def table(result: dict[str, Any]) -> str:
         return _gpu_table(result)
     rows = result["rows"].values()
     others = [name for name in TITLES if any(name in row["contenders"] for row in rows)][2:]
+    compared = ["tinydl", "torch", *others]
     head = [
         "",
         "tinydl ms",
@@ -73,6 +75,17 @@ def table(result: dict[str, Any]) -> str:
         "",
         *_markdown(
             ["", "contender", "least", "quartile", "median", "quartile", "mean", "steps"], _spread(rows)
+        ),
+        "",
+        "## Memory",
+        "",
+        "By how many MiB each process was larger at its largest than before its network was made: weights, what a step "
+        "keeps, what the library sets up in the first steps, and freed memory that it holds on to. Of shards it is one "
+        "process of two.",
+        "",
+        *_markdown(
+            ["", *(TITLES[name] for name in compared)],
+            [[row["title"], *(_mebibytes(row, name) for name in compared)] for row in rows],
         ),
         "",
         "## PyTorch processes",

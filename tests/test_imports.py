@@ -122,7 +122,7 @@ def test_the_core_does_not_compute_with_numpy_random() -> None:
 
 def test_importing_tinydl_loads_nothing_heavy() -> None:
     code = "import sys, tinydl; print([m for m in sys.argv[1:] if m in sys.modules])"
-    heavy = ["matplotlib", "tqdm", "PIL", "hypothesis", "torch", "cupy", "safetensors", "pytest"]
+    heavy = ["matplotlib", "tqdm", "PIL", "hypothesis", "torch", "cupy", "safetensors", "pytest", "numba"]
     heavy += [f"tinydl.{part}" for part in ("data", "explain", "models", "plot", "testing", "train")]
     done = subprocess.run(
         [sys.executable, "-c", code, *heavy], capture_output=True, text=True, cwd=PACKAGE.parent, check=True

@@ -115,8 +115,8 @@ of(metrics, "dice iou psnr roc_auc ssim", 2)
 
 # Functions that take no tensor, and those that hand all they get to a user's function.
 OTHERS = {
-    "arange", "compile", "detect_anomaly", "eye", "full", "load", "manual_seed", "no_grad", "ones", "rand", "randn",
-    "tensor", "textbook", "trace", "zeros", "hessian", "hvp", "jacobian", "jvp", "vjp",
+    "arange", "compile", "detect_anomaly", "eye", "full", "load", "manual_seed", "no_grad", "numba_kernels", "ones",
+    "rand", "randn", "tensor", "textbook", "trace", "zeros", "hessian", "hvp", "jacobian", "jvp", "vjp",
 }  # fmt: skip
 
 LAYERS: dict[str, nn.Module] = {

@@ -41,6 +41,7 @@ TABLE = {
         hessian(fn, inputs)
         Op()
         textbook()
+        numba_kernels()
         trace()
         compile(step, device=None)
 

@@ -15,7 +15,7 @@ from tinydl.autograd import detect_anomaly, grad, no_grad
 from tinydl.calculus import hessian, hvp, jacobian, jvp, vjp
 from tinydl.compiled import compile
 from tinydl.creation import arange, eye, full, ones, ones_like, rand, randn, zeros, zeros_like
-from tinydl.device import Device, textbook
+from tinydl.device import Device, numba_kernels, textbook
 from tinydl.errors import DeviceError, DTypeError, GraphError, ShapeError
 from tinydl.op import Op
 from tinydl.ops import methods as _methods  # noqa: F401  binds the operators to Tensor
@@ -113,6 +113,7 @@ __all__ = [
     "models",
     "nn",
     "no_grad",
+    "numba_kernels",
     "ones",
     "ones_like",
     "optim",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from types import ModuleType
 from typing import Any, TypeAlias
 
@@ -23,6 +24,7 @@ Array: TypeAlias = Any
 
 class _Choice(threading.local):
     textbook = False
+    compiled: ModuleType | None = None
 
 
 _choice = _Choice()
@@ -45,6 +47,32 @@ def textbook() -> Iterator[None]:
         _choice.textbook = before
 
 
+@contextmanager
+def numba_kernels() -> Iterator[None]:
+    """Inside it, in this thread, the CPU runs kernels that Numba compiled where there are any, else NumPy's.
+
+    They are for steps of SGD, Adam and AdamW, batch normalisation and the gradient of ReLU (tinydl/kernels/numba_cpu.py
+    says why), and give the same values but for the rounding of sums. The first use of each compiles it: seconds, once a
+    machine. Inside `textbook()` the textbook's run. Raises RuntimeError where Numba is missing.
+
+        with td.numba_kernels():
+            trainer.fit(data)
+    """
+    try:
+        compiled = import_module("tinydl.kernels.numba_cpu")  # it loads Numba
+    except ModuleNotFoundError as error:
+        if error.name != "numba":
+            raise
+        raise RuntimeError(
+            'numba_kernels: Numba is not installed; pip install "tinydl[numba]", or leave NumPy to compute'
+        ) from None
+    before, _choice.compiled = _choice.compiled, compiled
+    try:
+        yield
+    finally:
+        _choice.compiled = before
+
+
 class Device:
     """One place to compute: its array module `xp`, its array type and its kernels.
 
@@ -60,8 +88,12 @@ class Device:
 
     @property
     def kernels(self) -> ModuleType:
-        """What convolutions and poolings compute with: reference.py everywhere inside `textbook()`."""
-        return reference if _choice.textbook else self._kernels
+        """What operations compute with: reference.py everywhere inside `textbook()`."""
+        if _choice.textbook:
+            return reference
+        if self._kernels is cpu_kernels and _choice.compiled is not None:
+            return _choice.compiled
+        return self._kernels
 
     def __repr__(self) -> str:
         return f"Device({self.name!r})"

@@ -18,12 +18,16 @@ Array: TypeAlias = Any
 
 @dataclass(frozen=True)
 class Shard:
-    """Rows start ... stop of the `rows` rows of a batch; `total` sums arrays over all processes, in their order."""
+    """Rows start ... stop of the `rows` rows of a batch; `gather` gives an array of each process, in their order."""
 
     start: int
     stop: int
     rows: int
-    total: Callable[[Array], Array]
+    gather: Callable[[Array], Array]  # (...) to (processes, ...)
+
+    def total(self, values: Array) -> Array:
+        """The sum of an array over all processes."""
+        return self.gather(values).sum(axis=0)
 
     def of_whole(self, count: int) -> int:
         """How many there are in the whole batch of what there are `count` here: values of a channel, for example."""

@@ -104,9 +104,16 @@ def _shapes(frame: FrameType) -> tuple[tuple[int, ...], ...]:
     names = frame.f_code.co_varnames[
         1 : frame.f_code.co_argcount + 1
     ]  # after xp; the last is *arrays where there are
-    values = [frame.f_locals.get(name) for name in names]
-    arrays = [a for value in values for a in (value if isinstance(value, tuple) else (value,))]
-    return tuple(tuple(a.shape) for a in arrays if hasattr(a, "shape"))
+    return tuple(_shapes_in([frame.f_locals.get(name) for name in names]))
+
+
+def _shapes_in(value: Any) -> Iterator[tuple[int, ...]]:
+    """The shapes of an array, or of all arrays in a list."""
+    if hasattr(value, "shape"):
+        yield tuple(value.shape)
+    elif isinstance(value, tuple | list):
+        for part in value:
+            yield from _shapes_in(part)
 
 
 def _caller(frame: FrameType) -> str:

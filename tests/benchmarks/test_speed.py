@@ -14,6 +14,8 @@ import pytest
 
 speed: ModuleType = pytest.importorskip("benchmarks.speed", reason="not started in the repository")
 speed_report: ModuleType = pytest.importorskip("benchmarks.speed_report")
+contender: ModuleType = pytest.importorskip("benchmarks.contender")
+rows: ModuleType = pytest.importorskip("benchmarks.rows")
 
 SAME = [2.0, 1.5, 1.2, 1.0]
 
@@ -205,3 +207,47 @@ def test_shards_have_a_ratio_of_their_own(tmp_path: Path) -> None:
 def test_shards_make_the_steps_of_one_process(mlp: Any) -> None:
     found = mlp("tinydl-shards")["contenders"]
     np.testing.assert_allclose(found["tinydl-shards"]["losses"], found["tinydl"]["losses"], rtol=1e-5)
+
+
+def test_sets_of_rows(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    asked: list[str] = []
+
+    def measure(row: str, *settings: Any) -> Any:
+        asked.append(row)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(speed, "measure", measure)
+    for name in rows.SETS:
+        monkeypatch.setattr(sys, "argv", ["speed", "--rows", name])
+        with pytest.raises(KeyboardInterrupt):
+            speed.main()
+    assert asked == [names[0] for names in rows.SETS.values()] == ["mlp", "mlp-100", "mlp-1"]
+    assert sorted(rows.ROWS_BY_NAME) == sorted(name for names in rows.SETS.values() for name in names)
+    for name in (*rows.SETS["odd"], *rows.SETS["single"]):
+        row = rows.ROWS_BY_NAME[name]
+        kind = row.title.split(",")[0].split()[0]
+        like = next(r for r in rows.ROWS.values() if r.title.startswith(kind))
+        assert (row.floor, row.goal) == (2 * like.floor / 3, 2 * like.goal / 3)
+
+
+@pytest.mark.parametrize("name", [n for n in (*rows.SETS["odd"], *rows.SETS["single"]) if "resnet" not in n])
+def test_a_row_of_another_size_is_the_same_in_both_libraries(name: str) -> None:
+    pytest.importorskip("torch")
+    torch = contender.CONTENDERS["torch"]()[1]
+    arrays = rows.ROWS_BY_NAME[name].initial()
+    batch = [arrays.pop(key) for key in sorted(arrays) if key.startswith("batch.")]
+    ours, theirs = (start(rows.ROWS_BY_NAME[name], arrays, batch) for start in (contender.tinydl()[1], torch))
+    for _ in range(2):
+        assert ours() == pytest.approx(theirs(), rel=1e-5)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks the kernel of Linux")
+def test_memory_is_that_of_the_network_and_its_steps(tmp_path: Path) -> None:
+    row, size = rows.ROWS["mlp"], 4 * (784 * 512 + 512 * 256)
+    np.savez(tmp_path / "arrays.npz", **row.initial())
+    process = speed.Process("tinydl")  # where nothing has been freed before
+    try:
+        process.load("mlp", tmp_path / "arrays.npz")
+        assert 3 * size < process.memory() < 30 * size  # weights, gradients, momentum
+    finally:
+        process.close()

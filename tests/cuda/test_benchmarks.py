@@ -47,7 +47,7 @@ def test_a_contender_makes_steps(played: Any, name: str) -> None:
     step = start(row, arrays, batch)
     losses = [step() for _ in range(4)]
     assert losses == sorted(losses, reverse=True)
-    assert contender.Contender(start).memory() == {"bytes": 24 + 1000 * (name == "tinydl-compile")}
+    assert contender.Contender(start, "cuda").memory() == {"bytes": 24 + 1000 * (name == "tinydl-compile")}
 
 
 @pytest.mark.parametrize("name", ["lenet-64", "autoencoder", "vae", "unet"])

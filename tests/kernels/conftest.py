@@ -42,3 +42,16 @@ def helpers() -> Iterator[int]:
         patch.setattr(threads, "_state", state)
         patch.setattr(threads, "WORTHWHILE", 0.0)
         yield 4
+
+
+@pytest.fixture(scope="session")
+def ways() -> dict[str, dict[str, Any]]:
+    """Limits of cpu_conv.py with which all convolutions of stride 1 take one way there and back, or the chosen one."""
+    every, none = range(1 << 60), range(0)
+    product = {"_NARROW": 1, "_THIN": 1, "_WORTH": 0, "_WORTH_GRADIENT": 0}
+    return {
+        "chosen": {},
+        "lowered": {"_NARROW": 1 << 60},
+        "stacked, deep": product | {"_STACKED": every, "_DEEP": 0},
+        "apart, shifted": product | {"_STACKED": none, "_FEW": 1, "_DEEP": 1 << 60},
+    }

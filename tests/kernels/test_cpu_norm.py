@@ -1,4 +1,4 @@
-"""Batch norm in blocks of channels against the textbook's, and when which of them runs."""
+"""Batch norm in blocks of rows against the textbook's, and when which of them runs."""
 
 from __future__ import annotations
 
@@ -69,7 +69,8 @@ def in_small_blocks(data: Any, patch: pytest.MonkeyPatch) -> None:
 
     patch.setattr(np, "empty_like", empty_like)
     patch.setattr(cpu_norm, "_SHORT", data.draw(st.sampled_from((cpu_norm._SHORT, 1))))
-    patch.setattr(cpu_norm, "_BLOCK", data.draw(st.sampled_from((cpu_norm._BLOCK, 1))))
+    patch.setattr(cpu_norm, "_BLOCK", data.draw(st.sampled_from((cpu_norm._BLOCK, 1, 1000))))
+    patch.setattr(cpu_norm, "_SHARED", data.draw(st.sampled_from((cpu_norm._SHARED, 0))))
 
 
 @given(drawn=batches(), data=st.data())
@@ -157,7 +158,7 @@ def test_results_lie_like_the_input(layout: str) -> None:
         ((2, 3, 4, 4), "nchw", np.complex128, True),
     ],
 )
-def test_where_numbers_lie_side_by_side_channels_are_blocks(
+def test_where_numbers_lie_side_by_side_rows_are_blocks(
     shape: Any, layout: str, dtype: Any, textbook: bool, record: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cpu_norm, "_SHORT", 16)
@@ -174,14 +175,80 @@ def test_no_channels_are_left_to_the_textbook() -> None:
     assert [a.shape for a in found] == [(2, 0, 4, 4), (0,), (0,)]
 
 
-@given(channels=st.integers(1, 300), numbers=st.integers(1, 50_000))
-def test_blocks_cover_all_channels_once_and_fit_in_the_cache(channels: int, numbers: int) -> None:
-    rows = np.broadcast_to(np.float32(0), (4, channels, numbers))
-    blocks = cpu_norm._blocks(rows)
-    assert (blocks[0].start, blocks[-1].stop) == (0, channels)
+@given(rows=st.integers(1, 300), numbers=st.integers(1, 1_000_000), shared=st.booleans())
+def test_blocks_cover_all_rows_once_and_fit_in_the_cache(rows: int, numbers: int, shared: bool) -> None:
+    array = np.broadcast_to(np.float32(0), (rows, 1, numbers))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cpu_norm, "_SHARED", cpu_norm._COST * rows * numbers + (0 if shared else 1))
+        blocks = cpu_norm._each(array, lambda block: block)
+    assert (blocks[0].start, blocks[-1].stop) == (0, rows)
     assert all(a.stop == b.start for a, b in pairwise(blocks))
     lengths = {b.stop - b.start for b in blocks}
     assert min(lengths) > 0
     assert max(lengths) - min(lengths) <= 1
-    assert len(blocks) >= min(2, channels)
-    assert max(lengths) == 1 or (max(lengths) - 1) * 4 * 4 * numbers <= 1.5 * cpu_norm._BLOCK
+    assert max(lengths) == 1 or (max(lengths) - 1) * 4 * numbers <= cpu_norm._BLOCK
+    least = min(rows, -(-4 * rows * numbers // cpu_norm._BLOCK))
+    assert len(blocks) - least in ((0, 1) if shared else (0,))
+    if shared:
+        assert len(blocks) % 2 == 0 or len(blocks) == rows  # for two cores
+
+
+def test_the_work_of_a_pass_grows_with_its_elements(record: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cpu_norm, "_COST", 7)
+    calls = record(threads, "each")
+    for height in (4, 8):
+        x = np.ones((2, 3, height, 16))
+        _, mean, var = cpu_norm.batch_norm(np, x, None, None, 1e-5)
+        assert [work for _, (_, _, work) in calls] == [7 * x.size] * 3
+        calls.clear()
+        cpu_norm.batch_norm_gradient(np, x, x, None, mean, var, 1e-5)
+        assert [work for _, (_, _, work) in calls] == [7 * x.size] * 2
+        calls.clear()
+
+
+# ---- a part of a batch
+
+
+@pytest.mark.parametrize("affine", [False, True])
+@given(data=st.data())
+def test_sums_over_a_batch_of_which_others_have_a_part(affine: bool, data: Any) -> None:
+    """The other part is one like this but shifted by 1: then means and variances are known."""
+    random = Generator(0)
+    x, g = random.normal((4, 3, 5, 4), np.float64), random.normal((4, 3, 5, 4), np.float64)
+    weight, bias = (random.uniform(0.5, 2.0, (3,), np.float64) if affine else None for _ in "wb")
+    whole = {"x": np.concatenate([x, x + 1.0]), "g": np.concatenate([g, g]), "weight": weight, "bias": bias}
+    want = computed(reference, {**whole, "eps": 0.1})
+    count, n = 2 * 4 * 5 * 4, 4 * 5 * 4
+    gathered: list[Any] = []
+    summed: list[Any] = []
+
+    def gather(found: Any) -> Any:
+        gathered.append(found.copy())
+        share, mean, squares = found
+        return np.stack([found, np.stack([share, mean + 1.0, squares])])
+
+    def total(sums: Any) -> Any:
+        summed.append(sums.copy())
+        db, dw = sums
+        r = 1.0 / np.sqrt(want["var"] + 0.1)
+        return np.stack([2 * db, 2 * dw + db * r])  # x + 1 in the place of x
+
+    with pytest.MonkeyPatch.context() as patch:
+        in_small_blocks(data, patch)
+        out, mean, var = cpu_norm.normalized(x, weight, bias, 0.1, count, gather)
+        dx, dw, db = cpu_norm.normalized_gradient(g, x, weight, mean, var, 0.1, count, total)
+    close = {"rtol": 1e-10, "atol": 1e-10}
+    for name, found in {"out": out, "dx": dx}.items():
+        np.testing.assert_allclose(found, want[name][:4], **close, err_msg=name)
+    for name, found in {"mean": mean, "var": var}.items():
+        np.testing.assert_allclose(found, want[name], **close, err_msg=name)
+    np.testing.assert_allclose(2 * db, want["dbias"], **close)  # what this part gives to weight and bias
+    r = 1.0 / np.sqrt(want["var"] + 0.1)
+    np.testing.assert_allclose(2 * dw + db * r, want["dweight"], **close)
+    # All parts must agree on what they exchange, and when.
+    assert (len(gathered), len(summed)) == (1, 1)
+    share, mean, squares = gathered[0]
+    np.testing.assert_array_equal(share, np.full(3, n / count))
+    np.testing.assert_allclose(mean, x.mean((0, 2, 3)), **close)
+    np.testing.assert_allclose(squares, x.var((0, 2, 3)) * n, **close)
+    np.testing.assert_array_equal(summed[0], np.stack([db, dw]))

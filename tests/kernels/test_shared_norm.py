@@ -17,19 +17,19 @@ from tinydl.shards import Shard
 
 
 def together(bounds: list[int], compute: Any) -> list[Any]:
-    """compute(shard) for all shares of a batch, each in a thread; `total` waits for all."""
+    """compute(shard) for all shares of a batch, each in a thread; `gather` waits for all."""
     n = len(bounds) - 1
-    barrier, sums = threading.Barrier(n), [None] * n
+    barrier, found = threading.Barrier(n), [None] * n
 
     def one(i: int, start: int, stop: int) -> Any:
-        def total(values: Any) -> Any:
-            sums[i] = values
+        def gather(values: Any) -> Any:
+            found[i] = values
             barrier.wait(10)
-            result = np.sum(sums, axis=0, dtype=values.dtype)
+            result = np.stack(found)
             barrier.wait(10)
             return result
 
-        return compute(Shard(start, stop, bounds[-1], total))
+        return compute(Shard(start, stop, bounds[-1], gather))
 
     with ThreadPoolExecutor(n) as pool:
         return [f.result() for f in [pool.submit(one, i, *b) for i, b in enumerate(pairwise(bounds))]]

@@ -11,10 +11,12 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
+from threadpoolctl import ThreadpoolController
 
 from tinydl.kernels import threads
 
@@ -48,6 +50,21 @@ def script(text: str) -> str:
 
 
 # ---- each
+
+
+def test_a_helper_that_is_busy_leaves_all_blocks_to_the_others(helpers: int) -> None:
+    """And nobody waits for it."""
+    threads.each(range(helpers), lambda block: block, 1.0)
+    wake, here = threading.Event(), threading.get_ident()
+    for helper in threads._state.helpers:
+        helper.tasks.put(threads._Task(partial(wake.wait, LONG)))
+    assert threads.each(range(8), lambda block: (block, threading.get_ident()), 1.0) == [
+        (block, here) for block in range(8)
+    ]
+    wake.set()
+    compute, seen = seen_by(helpers)
+    assert threads.each(range(8), compute, 1.0) == list(range(8))
+    assert len(seen) == helpers
 
 
 @pytest.mark.parametrize("number", [1, 2, 3, 4, 5, 7, 100])
@@ -92,8 +109,10 @@ def test_an_error_arrives_from_whichever_thread_and_the_next_call_works(
 def test_after_an_error_nobody_computes_any_more(wrong: int, helpers: int) -> None:
     """The memory that the others write to may be freed then."""
     failed, done = threading.Event(), []
+    meet, _ = seen_by(helpers)
 
     def compute(block: int) -> None:
+        meet(block)
         if block == wrong:
             failed.set()
             raise ValueError
@@ -215,8 +234,10 @@ def test_after_an_interrupt_kernels_compute_on(block: int, receiver: str) -> Non
         faulthandler.dump_traceback_later(20, exit=True)
         threads._state.cores = 2
         done = []
+        meet = threading.Barrier(2)
 
         def compute(block):
+            meet.wait()  # a helper that has not begun would not begin any more
             time.sleep(0.2 * block)  # by then the caller waits
             if block == {block}:
                 signal.pthread_kill(threading.{receiver}().ident, signal.SIGINT)
@@ -261,17 +282,15 @@ def blas() -> Iterator[Any]:
     libraries = threads._blas()
     if not libraries:
         pytest.skip("the number of threads of this BLAS cannot be set")
-    before = [library.num_threads for library in libraries]
+    before = [library.get() for library in libraries]
     set_numbers([2] * len(libraries))
-    yield lambda: {library.num_threads for library in libraries}
+    yield lambda: {library.get() for library in libraries}
     set_numbers(before)
 
 
 def set_numbers(numbers: list[int]) -> None:
     for library, number in zip(threads._blas(), numbers, strict=True):
-        library.set_num_threads(number)
-        # Newer versions let nobody set it but the thread that did so first, unless that one says it is done.
-        getattr(library, "clear_controlling_thread", lambda: None)()
+        library.set(number)
 
 
 def test_one_blas_thread_nests_and_ends(blas: Any) -> None:
@@ -298,6 +317,44 @@ def test_the_number_that_was_set_meanwhile_is_what_returns(blas: Any) -> None:
     with threads.one_blas_thread():
         assert blas() == {1}
     assert blas() == {3}
+
+
+def test_both_ways_to_a_library_set_the_same_number(blas: Any) -> None:
+    for controller in ThreadpoolController().select(user_api="blas").lib_controllers:
+        slow = threads._by_threadpoolctl(controller)
+        fast = threads._directly(controller) or slow
+        for one, other in ((slow, fast), (fast, slow)):
+            one.set(2)
+            one.set(1)
+            assert (controller.num_threads, one.get(), other.get()) == (1, 1, 1)
+            one.set(2)
+            assert (controller.num_threads, one.get(), other.get()) == (2, 2, 2)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_child_that_was_forked_inside_one_blas_thread_leaves_it_and_comes_back(blas: Any) -> None:
+    out = script(
+        """
+        import os
+        from tinydl.kernels import threads
+
+        def numbers():
+            return {library.get() for library in threads._blas()}
+
+        for library in threads._blas():
+            library.set(2)
+        with threads.one_blas_thread():
+            child = os.fork()
+        found = [numbers()]
+        with threads.one_blas_thread():
+            found.append(numbers())
+        found.append(numbers())
+        if child == 0:
+            os._exit(found != [{2}, {1}, {2}])
+        print(os.waitpid(child, 0)[1], found)
+        """
+    )
+    assert out == "0 [{2}, {1}, {2}]\n"
 
 
 @pytest.mark.parametrize("first", [0, 1])

@@ -128,7 +128,7 @@ def test_running_values_that_change_do_not_spoil_an_older_graph(on: Any) -> None
 
 @pytest.fixture(params=["in blocks", "whole"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On the CPU small images are computed in blocks of channels, too, or no images are."""
+    """On the CPU small images are computed in blocks of rows, too, or no images are."""
     monkeypatch.setattr(cpu_norm, "_SHORT", 1 if request.param == "in blocks" else 10**9)
 
 

@@ -14,7 +14,7 @@ With the image number innermost, the pieces that im2col copies are rows of W N n
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any, TypeAlias
 
@@ -76,9 +76,10 @@ def col2im(xp: ModuleType, columns: Array, size: Pair, stride: Pair, padding: Pa
     return x[:, ph : ph + h, pw : pw + w].transpose(3, 0, 1, 2)
 
 
-def elementwise(xp: ModuleType, compute: Callable[..., None], *arrays: Array) -> None:
-    """compute(*arrays), which changes some of the arrays in place, each element by itself."""
-    compute(*arrays)
+def updates(xp: ModuleType, jobs: Sequence[tuple[Callable[..., None], Sequence[Array]]]) -> None:
+    """compute(*arrays) for each job, which changes some of the arrays in place, each element by itself."""
+    for compute, arrays in jobs:
+        compute(*arrays)
 
 
 def relu(xp: ModuleType, x: Array) -> Array:

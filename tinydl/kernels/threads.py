@@ -8,15 +8,18 @@ would have to compute. So blocks are computed with one BLAS thread each.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import threading
+import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import copy_context
 from functools import cache, partial
-from itertools import pairwise
+from itertools import product
 from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from threadpoolctl import ThreadpoolController
 
@@ -24,30 +27,37 @@ Block = TypeVar("Block")
 Result = TypeVar("Result")
 
 WORTHWHILE = 2.5e7  # multiply-adds: less is done before a helper is awake
+_AWAKE = 0.03  # seconds that OpenBLAS's threads look for more work after a product, each keeping a core busy
 
 
 class _Task:
-    """Something to compute, and what came of it."""
+    """Something that a helper computes, if it comes to it in time."""
 
     def __init__(self, compute: Callable[[], Any]) -> None:
         self._compute = compute
         self._error: BaseException | None = None
         self._ended = False
+        self._begun = threading.Lock()  # whoever acquires it, helper or caller, decides
         self._done = threading.Lock()
         self._done.acquire()
 
     def run(self) -> None:
         """Computes it, in a helper."""
+        if not self._begun.acquire(blocking=False):
+            return
         try:
-            self._result = self._compute()
+            self._compute()
         except BaseException as error:
             self._error = error
         del self._compute  # and with it the arrays
         self._ended = True
         self._done.release()
 
-    def result(self) -> Any:
-        """What it returned; waits for it, and raises what it raised."""
+    def end(self) -> None:
+        """Waits for it, and raises what it raised; what has not begun will not."""
+        if self._begun.acquire(blocking=False):
+            del self._compute
+            return
         try:
             self._done.acquire()
         except KeyboardInterrupt:
@@ -56,7 +66,6 @@ class _Task:
             raise
         if self._error is not None:
             raise self._error
-        return self._result
 
 
 class _Helper(threading.Thread):
@@ -82,6 +91,7 @@ class _State:
         self.limiting = threading.Lock()
         self.limits = 0  # how many threads want BLAS to use one
         self.before: list[int] = []
+        self.blas_sleeps = 0.0  # the time from which its threads leave the cores to ours
 
 
 _state = _State()
@@ -99,69 +109,83 @@ if hasattr(os, "register_at_fork"):
 def each(blocks: Sequence[Block], compute: Callable[[Block], Result], work: float) -> list[Result]:
     """[compute(block) for block in blocks], on all cores where `work`, in multiply-adds, is worth it.
 
-    What a block computes may not depend on who computes it. While one kernel has the helpers, others do without.
+    What a block computes may not depend on who computes it: each takes the next one when it is done, so that a
+    helper that wakes late has less to do. While one kernel has the helpers, others do without.
     """
     state = _state
     with one_blas_thread():
-        parts = min(state.cores, len(blocks)) if work >= WORTHWHILE else 1
+        worthwhile = work >= WORTHWHILE and time.perf_counter() >= state.blas_sleeps
+        parts = min(state.cores, len(blocks)) if worthwhile else 1
         if parts < 2 or not state.busy.acquire(blocking=False):
             return [compute(block) for block in blocks]
+        waiting, results = deque(enumerate(blocks)), dict[int, Result]()
         tasks: list[_Task] = []
         try:
             while len(state.helpers) < parts - 1:
                 state.helpers.append(_Helper())
-            ends = [len(blocks) * i // parts for i in range(parts + 1)]
-            mine, *others = (blocks[start:stop] for start, stop in pairwise(ends))
             try:
-                for helper, share in zip(state.helpers, others, strict=False):
+                for helper in state.helpers[: parts - 1]:
                     # The context has NumPy's error state, which is the caller's.
-                    task = _Task(partial(copy_context().run, _share, share, compute))
+                    task = _Task(partial(copy_context().run, _take, waiting, compute, results))
                     helper.tasks.put(task)
                     tasks.append(task)
-                results = _share(mine, compute)
+                _take(waiting, compute, results)
             finally:
-                rest = _results(tasks)
-            return results + rest
+                _end(tasks)
+            return [results[i] for i in range(len(blocks))]
         finally:
             state.busy.release()
 
 
-def _share(blocks: Sequence[Block], compute: Callable[[Block], Result]) -> list[Result]:
-    return [compute(block) for block in blocks]
+def _take(
+    waiting: deque[tuple[int, Block]], compute: Callable[[Block], Result], results: dict[int, Result]
+) -> None:
+    """Computes one block after the other until none is waiting."""
+    while waiting:
+        try:
+            i, block = waiting.popleft()
+        except IndexError:  # another was faster
+            return
+        results[i] = compute(block)
 
 
-def _results(tasks: Sequence[_Task]) -> list[Any]:
-    """What helpers computed. All have ended when it returns or raises: nobody writes any more."""
-    if not tasks:
-        return []
-    try:
-        first: list[Any] = tasks[0].result()
-    finally:
-        rest = _results(tasks[1:])
-    return first + rest
+def _end(tasks: Sequence[_Task]) -> None:
+    """Waits for the helpers: nobody writes any more when it returns or raises."""
+    if tasks:
+        try:
+            tasks[0].end()
+        finally:
+            _end(tasks[1:])
 
 
-@cache
-def _blas() -> list[Any]:
-    return list(ThreadpoolController().select(user_api="blas").lib_controllers)
-
-
-@contextmanager
-def one_blas_thread() -> Iterator[None]:
+class _OneBlasThread:
     """Inside it, in any thread, matrix products run on one thread."""
-    state, libraries = _state, _blas()
-    with state.limiting:
-        if state.limits == 0:
-            state.before = [library.num_threads for library in libraries]
-            _set_threads([1] * len(libraries))
-        state.limits += 1
-    try:
-        yield
-    finally:
+
+    def __enter__(self) -> None:
+        self._state = state = _state  # a child that is forked inside leaves its parent's
+        with state.limiting:
+            if state.limits == 0:
+                state.before = [library.get() for library in _blas()]
+                _set_threads([1] * len(state.before))
+            state.limits += 1
+
+    def __exit__(self, *_: object) -> None:
+        state = self._state
         with state.limiting:
             state.limits -= 1
             if state.limits == 0:
                 _set_threads(state.before)
+
+
+def one_blas_thread() -> _OneBlasThread:
+    """A context: inside it, in any thread, matrix products run on one thread."""
+    return _OneBlasThread()
+
+
+def products_begin() -> None:
+    """To be called before matrix products on all threads of BLAS: for a while, blocks are computed without helpers."""
+    if _state.limits == 0:
+        _state.blas_sleeps = time.perf_counter() + _AWAKE
 
 
 def cores() -> int:
@@ -181,10 +205,47 @@ def limited(cores: int) -> Iterator[None]:
         state.cores = before
 
 
+# ---- the libraries that NumPy's matrix products may come from
+
+
+class _Library(NamedTuple):
+    """How to ask one for its number of threads, and how to set it."""
+
+    get: Callable[[], int]
+    set: Callable[[int], object]
+
+
+@cache
+def _blas() -> list[_Library]:
+    controllers = ThreadpoolController().select(user_api="blas").lib_controllers
+    return [_directly(controller) or _by_threadpoolctl(controller) for controller in controllers]
+
+
+def _directly(controller: Any) -> _Library | None:
+    """OpenBLAS's own functions: threadpoolctl keeps accounts beside them that take ten times as long."""
+    if controller.internal_api != "openblas" or controller.threading_layer != "pthreads":
+        return None
+    dll = ctypes.CDLL(controller.filepath)
+    for prefix, suffix in product(("", "scipy_"), ("", "64_", "_64")):
+        get = getattr(dll, f"{prefix}openblas_get_num_threads{suffix}", None)
+        set_ = getattr(dll, f"{prefix}openblas_set_num_threads{suffix}", None)
+        if get is not None and set_ is not None:
+            return _Library(get, set_)
+    return None
+
+
+def _by_threadpoolctl(controller: Any) -> _Library:
+    # Newer versions let the thread that sets it first alone set it again, until it is told that this has ended.
+    release = getattr(controller, "clear_controlling_thread", lambda force: None)
+
+    def set_(number: int) -> None:
+        release(force=True)
+        controller.set_num_threads(number)
+        release(force=True)
+
+    return _Library(lambda: controller.num_threads, set_)
+
+
 def _set_threads(numbers: Sequence[int]) -> None:
     for library, number in zip(_blas(), numbers, strict=True):
-        # Newer versions let the thread that sets it first alone set it again, until it is told that this has ended.
-        release = getattr(library, "clear_controlling_thread", lambda force: None)
-        release(force=True)
-        library.set_num_threads(number)
-        release(force=True)
+        library.set(number)

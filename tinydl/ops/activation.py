@@ -47,12 +47,9 @@ class ReLUGradient(Op):
     name = "relu_gradient"
 
     def forward(self, u: Array, y: Array) -> Array:
-        xp = self.device.xp
-
         def compute(u: Array, y: Array, out: Array) -> None:
-            xp.multiply(
-                u, y > 0, out=out
-            )  # `where` takes seven times as long; it differs for an infinite u alone
+            out[...] = y > 0  # `where` takes ten times as long; it differs for an infinite u alone
+            out *= u
 
         return _in_blocks(self, compute, u, y)
 

@@ -15,7 +15,9 @@ from tinydl.tensor import Tensor
 class LogitsBinaryCrossEntropy(Op):
     """out = t softplus(-x) + (1 - t) softplus(x),  dx = g ((1 - t) sigmoid(x) - t sigmoid(-x)),  dt = -g x.
 
-    softplus(+-x) = max(+-x, 0) + log(1 + e^-|x|), and t + (1 - t) = 1 share of the logarithm remains.
+    softplus(+-x) = max(+-x, 0) + log(1 + e^-|x|), and t + (1 - t) = 1 share of the logarithm remains. With
+    s = sigmoid(-|x|), whose digits are all there however small it is, dx = g ([x >= 0] - t - s) where x >= 0, else
+    g ([x >= 0] - t + s).
     """
 
     __slots__ = ()
@@ -32,8 +34,22 @@ class LogitsBinaryCrossEntropy(Op):
         return out
 
     def backward(self, g: Any, x: Any, t: Any) -> Any:
-        dx = g * ((1.0 - t) * sigmoid(x) - t * sigmoid(-x)) if self.needs[0] else None
+        dx = None
+        if self.needs[0] and isinstance(g, Tensor):
+            dx = g * ((1.0 - t) * sigmoid(x) - t * sigmoid(-x))
+        elif self.needs[0]:
+            dx = g * self._slope(x, t)
         return dx, -g * x if self.needs[1] else None
+
+    def _slope(self, x: Array, t: Array) -> Array:
+        xp = self.device.xp
+        s = xp.exp(xp.minimum(x, -x))
+        s /= 1.0 + s
+        positive = (x >= 0).astype(x.dtype)
+        s *= 1.0 - 2.0 * positive
+        positive -= t
+        positive += s
+        return positive
 
 
 class LogitsCrossEntropy(Op):

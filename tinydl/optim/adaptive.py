@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import ClassVar
 
 from tinydl.device import Array, Device
@@ -44,9 +44,10 @@ class Adam(Optimizer):
         self.betas, self.eps = betas, eps
 
     def rates(self, step: int) -> tuple[float, ...]:
-        """lr / (1 - b1^t),  sqrt(1 - b2^t),  1 - lr weight_decay."""
+        """lr s / (1 - b1^t),  eps s  and  1 - lr weight_decay,  for s = sqrt(1 - b2^t)."""
         b1, b2 = self.betas
-        return self.lr / (1.0 - b1**step), math.sqrt(1.0 - b2**step), 1.0 - self.lr * self.weight_decay
+        s = math.sqrt(1.0 - b2**step)
+        return self.lr * s / (1.0 - b1**step), self.eps * s, 1.0 - self.lr * self.weight_decay
 
     def launch(
         self, device: Device, lr: Array, step: Array, data: Array, grad: Array, *buffers: Array
@@ -54,10 +55,15 @@ class Adam(Optimizer):
         options = self.betas, self.eps, self.weight_decay, self.decoupled
         device.kernels.adam(device.xp, data, grad, *buffers, lr, step, *options)
 
+    def compiled(self, device: Device, plain: Callable[..., None], step: int) -> Callable[..., None]:
+        return device.kernels.adam_update(
+            plain, self.rates(step), self.betas, self.weight_decay, self.decoupled
+        )
+
     def update(self, data: Array, grad: Array, step: int, **buffers: Array) -> None:
         mean, square = buffers["mean"], buffers["square"]
         b1, b2 = self.betas
-        rate, correction, kept = self.numbers(step)
+        rate, eps, kept = self.numbers(step)
         if self.weight_decay and self.decoupled:
             data *= kept
         elif self.weight_decay:
@@ -67,8 +73,7 @@ class Adam(Optimizer):
         square *= b2
         square += (1.0 - b2) * grad * grad
         root = square**0.5
-        root /= correction
-        root += self.eps
+        root += eps  # both numerator and denominator are times s, so that no array is divided by it
         data -= rate * (mean / root)
 
 

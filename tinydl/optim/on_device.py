@@ -52,8 +52,7 @@ def step_on_device(optimizer: Optimizer, moving: list[int]) -> None:
             f"{who}: expected gradients of one dtype, got {' and '.join(sorted(map(str, dtypes))) or 'none'}"
         )
     rates = ask(lambda: np.array([optimizer.rates(step) for step in count()], dtypes.copy().pop()))
-    for i, row in zip(moving, rates, strict=True):
-        optimizer.apply(i, row)
+    optimizer.apply(zip(moving, rates, strict=True))
 
 
 def _counting(optimizer: Optimizer, moving: list[int]) -> Callable[[], list[int]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, ClassVar
 
@@ -98,7 +98,7 @@ class Optimizer:
         self.steps += 1
         for i in moving:
             self.taken[i] += 1
-            self.apply(i, self.taken[i])
+        self.apply([(i, self.taken[i]) for i in moving])
 
     def has_kernel(self, device: Device) -> bool:
         """Whether a device has a kernel for this rule: one launch for each parameter."""
@@ -113,17 +113,38 @@ class Optimizer:
         """
         raise NotImplementedError
 
-    def apply(self, i: int, step: Any) -> None:
-        """Updates parameter i: its step has that number (from 1), or, on a device, the numbers `rates` gives for it."""
-        p = self.params[i]
-        assert p._grad is not None
-        p.touch()
-        update = partial(self._update, step)
-        arrays = p._data, p._grad._data, *self._buffers[i].values()
-        if self.elementwise:
-            p.device.kernels.elementwise(p.device.xp, update, *arrays)
-        else:
-            update(*arrays)
+    def apply(self, steps: Iterable[tuple[int, Any]]) -> None:
+        """Updates parameters, each given as its place in `params` and the number of its step (from 1).
+
+        In a captured step the numbers that `rates` gives for it stand for the number of the step.
+        """
+        jobs: dict[Device, list[tuple[Callable[..., None], list[Array]]]] = {}
+        for i, step in steps:
+            p = self.params[i]
+            assert p._grad is not None
+            p.touch()
+            arrays = [p._data, p._grad._data, *self._buffers[i].values()]
+            jobs.setdefault(p.device, []).append((self._computing(p.device, step), arrays))
+        for device, updates in jobs.items():
+            if self.elementwise:
+                device.kernels.updates(device.xp, updates)
+            else:
+                for update, arrays in updates:
+                    update(*arrays)
+
+    def _computing(self, device: Device, step: Any) -> Callable[..., None]:
+        """What computes `update` for a step: this class, or what the CPU's kernels have compiled for its rule."""
+        plain = partial(self._update, step)
+        if self.kernel is None or not hasattr(device.kernels, f"{self.kernel}_update"):
+            return plain
+        return self.compiled(device, plain, step)
+
+    def compiled(self, device: Device, plain: Callable[..., None], step: int) -> Callable[..., None]:
+        """The compiled update(data, grad, *buffers) for a step, which is `plain` for arrays that it does not cover.
+
+        The base raises NotImplementedError.
+        """
+        raise NotImplementedError
 
     def _update(self, step: Any, data: Array, grad: Array, *buffers: Array) -> None:
         self.update(data, grad, step, **dict(zip(self.buffer_names, buffers, strict=True)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from tinydl.device import Array, Device
 from tinydl.optim.optimizer import Optimizer
@@ -45,6 +45,11 @@ class SGD(Optimizer):
     ) -> None:
         options = self.momentum, self.nesterov, self.weight_decay
         device.kernels.sgd(device.xp, data, grad, *buffers, lr, *options)
+
+    def compiled(self, device: Device, plain: Callable[..., None], step: int) -> Callable[..., None]:
+        return device.kernels.sgd_update(
+            plain, self.rates(step), self.momentum, self.nesterov, self.weight_decay
+        )
 
     def update(self, data: Array, grad: Array, step: int, **buffers: Array) -> None:
         (lr,) = self.numbers(step)

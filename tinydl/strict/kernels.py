@@ -16,7 +16,7 @@ import numpy as np
 
 from tinydl.kernels import cpu
 from tinydl.kernels.cross_entropy import cross_entropy, cross_entropy_gradient
-from tinydl.kernels.reference import activation, add_bias, channel_sums, elementwise, relu
+from tinydl.kernels.reference import activation, add_bias, channel_sums, relu, updates
 from tinydl.strict.array import StrictArray
 from tinydl.strict.call import run
 
@@ -26,8 +26,8 @@ __all__ = [
     "channel_sums",
     "cross_entropy",
     "cross_entropy_gradient",
-    "elementwise",
     "relu",
+    "updates",
 ]
 
 

@@ -18,6 +18,7 @@ waits awake for a while, because waking up takes longer than most waits.
 from __future__ import annotations
 
 import json
+import math
 import mmap
 import os
 import select
@@ -48,6 +49,7 @@ Rows: TypeAlias = tuple[int, int]
 _AWAKE = 2e-3  # seconds that a process waits awake
 _ALIGNED = 64  # bytes: where arrays begin in shared memory
 _MESSAGE = 1 << 16  # bytes: the longest message on a socket
+_REMEMBERED = 20  # places of arrays
 
 
 class ShardError(RuntimeError):
@@ -78,18 +80,18 @@ class _Line:
             raise ShardError("shards: the processes took different ways through the model")
         return self._inbox.read(facts["arrays"]), facts
 
-    def send_sum(self, values: Array) -> None:
+    def send_numbers(self, values: Array) -> None:
         """Sends a few numbers at once."""
         self._send(b"+" + values.tobytes())
 
-    def receive_sum(self, like: Array) -> Array:
+    def receive_numbers(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         """The numbers that the other one sends, of that shape and dtype."""
         data = self._receive()
         if data[:1] == b"{" and json.loads(data)["what"] == "error":
             raise ShardError(f"shards: a process failed: {json.loads(data)['said']}")
-        if data[:1] != b"+" or len(data) != 1 + like.nbytes:
+        if data[:1] != b"+" or len(data) != 1 + math.prod(shape) * dtype.itemsize:
             raise ShardError("shards: the processes took different ways through the model")
-        return np.frombuffer(data[1:], like.dtype).reshape(like.shape)
+        return np.frombuffer(data[1:], dtype).reshape(shape)
 
     def close(self) -> None:
         self._socket.close()
@@ -128,6 +130,7 @@ class _Area:
     def __init__(self) -> None:
         self._file = os.memfd_create("tinydl")
         self._map: mmap.mmap | None = None
+        self._seen: dict[str, list[Array | None]] = {}  # by places: most steps have those of the step before
 
     def write(self, arrays: Sequence[Array | None]) -> list[Any]:
         """Copies the arrays into it and says where they are, and how: as they lie in memory."""
@@ -149,10 +152,15 @@ class _Area:
 
     def read(self, places: list[Any]) -> list[Array | None]:
         """The arrays at these places."""
-        size = os.fstat(self._file).st_size
-        if size and (self._map is None or len(self._map) < size):
-            self._map = mmap.mmap(self._file, size)
-        return [place and self._array(*place) for place in places]
+        key = repr(places)
+        if key not in self._seen:
+            size = os.fstat(self._file).st_size
+            if size and (self._map is None or len(self._map) < size):
+                self._map = mmap.mmap(self._file, size)
+            if len(self._seen) == _REMEMBERED:
+                self._seen = {}
+            self._seen[key] = [place and self._array(*place) for place in places]
+        return self._seen[key]
 
     def _array(self, start: int, dtype: str, order: list[int], shape: list[int]) -> Array:
         if self._map is None:  # nothing but empty arrays so far
@@ -189,6 +197,7 @@ class Shards:
         named = [vars(module).get("generator") for _, module in model.named_modules()]
         self._generators = [as_generator(None), *(g for g in named if isinstance(g, Generator))]
         self._cores = max(1, threads.cores() // count)
+        self._count = count
         self._bounds: list[int] = []
         self._outputs: list[Tensor] = []
         self._whole: list[Tensor] = []
@@ -218,7 +227,7 @@ class Shards:
                 training=self.model.training,
                 generators=places,
             )
-        own = Shard(0, self._bounds[1], rows, self._total)
+        own = Shard(0, self._bounds[1], rows, self._gather)
         with self._computing(own):
             mine = _outputs(self.model(*(Tensor(x._data[: own.stop], x.device) for x in inputs)), own)
         self._outputs, several = mine
@@ -238,7 +247,7 @@ class Shards:
         bounds = list(pairwise(self._bounds))
         for line, rows in zip(self._lines, bounds[1:], strict=True):
             line.send("backward", [g if g is None else g[slice(*rows)] for g in gs])
-        with self._computing(Shard(*bounds[0], bounds[-1][1], self._total)):
+        with self._computing(Shard(*bounds[0], bounds[-1][1], self._gather)):
             grads = _gradients(
                 self._outputs, [g if g is None else g[slice(*bounds[0])] for g in gs], self.params
             )
@@ -269,14 +278,14 @@ class Shards:
         with computing(shard), threads.limited(self._cores):
             yield
 
-    def _total(self, values: Array) -> Array:
-        """The sum over all processes, here."""
-        total = values
+    def _gather(self, values: Array) -> Array:
+        """An array of each process, in their order, here."""
+        gathered = np.stack(
+            [values, *(line.receive_numbers(values.shape, values.dtype) for line in self._lines)]
+        )
         for line in self._lines:
-            total = total + line.receive_sum(values)
-        for line in self._lines:
-            line.send_sum(total)
-        return total
+            line.send_numbers(gathered)
+        return gathered
 
     def _fork(self) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -315,12 +324,12 @@ class Shards:
         if self.model.training != facts["training"]:
             self.model.train(facts["training"])
 
-        def total(values: Array) -> Array:
-            line.send_sum(values)
-            return line.receive_sum(values)
+        def gather(values: Array) -> Array:
+            line.send_numbers(values)
+            return line.receive_numbers((self._count, *values.shape), values.dtype)
 
         start, stop, rows = facts["rows"]
-        shard = Shard(start, stop, rows, total)
+        shard = Shard(start, stop, rows, gather)
         with self._computing(shard):
             outputs, _ = _outputs(
                 self.model(*(Tensor(a.copy("K"), cpu) for a in arrays if a is not None)), shard

@@ -13,7 +13,7 @@ Only images and what belongs to them is computed here. All else is CuPy's: one k
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any, TypeAlias
 
@@ -44,7 +44,6 @@ __all__ = [
     "conv2d_weight_gradient",
     "cross_entropy",
     "cross_entropy_gradient",
-    "elementwise",
     "matmul",
     "max_pool2d",
     "max_pool2d_chosen",
@@ -53,22 +52,25 @@ __all__ = [
     "sgd",
     "sum_pool2d",
     "sum_pool2d_gradient",
+    "updates",
 ]
 
 Array: TypeAlias = Any
 
 
-def elementwise(xp: ModuleType, compute: Callable[..., None], *arrays: Array) -> None:
-    """compute(*arrays), which changes some of the arrays in place, element by element: in the order of memory.
+def updates(xp: ModuleType, jobs: Sequence[tuple[Callable[..., None], Sequence[Array]]]) -> None:
+    """compute(*arrays) for each job, which changes some of the arrays in place: in the order of memory.
 
     CuPy computes in the order of the axes, so neighbouring threads would fetch numbers that lie far apart.
     """
-    axes = in_memory_order(arrays[0])
-    ordered = [a.transpose(axes) for a in arrays]
-    if all(a.flags.c_contiguous for a in ordered):
-        ordered = [a.reshape(-1) for a in ordered]
-        return compute(*ordered)
-    return compute(*arrays)
+    for compute, arrays in jobs:
+        axes = in_memory_order(arrays[0])
+        ordered = [a.transpose(axes) for a in arrays]
+        if all(a.flags.c_contiguous for a in ordered):
+            ordered = [a.reshape(-1) for a in ordered]
+            compute(*ordered)
+        else:
+            compute(*arrays)
 
 
 def matmul(xp: ModuleType, a: Array, b: Array) -> Array:
