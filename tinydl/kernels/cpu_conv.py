@@ -31,7 +31,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from tinydl.kernels import reference, threads
-from tinydl.kernels.cpu_product import cut, is_wide, matmul, multiply, number_of_pieces, side_by_side
+from tinydl.kernels.cpu_product import cut, is_wide, multiply, number_of_pieces, one_thread, side_by_side
 from tinydl.kernels.reference import output_size
 
 Array: TypeAlias = Any
@@ -61,7 +61,7 @@ def conv2d(
     if not _covered(x, dilation, groups):
         return reference.conv2d(xp, x, weight, stride, padding, dilation, groups)
     if _is_one_window(x.shape[2:], weight.shape[2:], padding):
-        out = matmul(xp, weight.reshape(len(weight), -1), _one_window(_rows_first(x)))
+        out = one_thread(weight.reshape(len(weight), -1), _one_window(_rows_first(x)))
         return _shown(out.reshape(1, len(out), 1, -1))
     oh = output_size(x.shape[2], weight.shape[2], stride[0], padding[0], 1)
     ow = output_size(x.shape[3], weight.shape[3], stride[1], padding[1], 1)
@@ -85,7 +85,7 @@ def conv2d_input_gradient(
     oh, ow = g.shape[2:]
     g = _rows_first(g)
     if _is_one_window(size, (kh, kw), padding):
-        dx = matmul(xp, weight.reshape(len(weight), -1).T, g[0, :, 0]).reshape(c, kh, kw, -1)
+        dx = one_thread(weight.reshape(len(weight), -1).T, g[0, :, 0]).reshape(c, kh, kw, -1)
         return _shown(np.ascontiguousarray(dx.swapaxes(0, 1)))
     if stride != (1, 1) or 2 * oh * ow <= size[0] * size[1]:
         return _shown(_scatter(g, weight, stride, padding, size))
@@ -110,7 +110,7 @@ def conv2d_weight_gradient(
     _, o, ow, n = g.shape
     c = x.shape[1]
     if _is_one_window(x.shape[::2], kernel, padding):
-        return matmul(xp, g[0, :, 0], _one_window(x).T).reshape(o, c, *kernel)
+        return one_thread(g[0, :, 0], _one_window(x).T).reshape(o, c, *kernel)
     m, k = ow * n, kernel[0] * c
     if stride != (1, 1) or m < _NARROW or k < _THIN or m * k * o < _WORTH_GRADIENT:
         dw = _lowered_weight_gradient(x, g, kernel, stride, padding)

@@ -27,11 +27,16 @@ def matmul(xp: ModuleType, a: Array, b: Array) -> Array:
     """The product of matrices, on the threads of BLAS only where it is large: see threads.py."""
     work = a.size * b.shape[-1]
     if _TINY < work < _LARGE:
-        with threads.one_blas_thread():
-            return np.matmul(a, b)
+        return one_thread(a, b)
     if work >= _LARGE:
         threads.products_begin()
     return np.matmul(a, b)
+
+
+def one_thread(a: Array, b: Array) -> Array:
+    """The product of matrices on one thread: BLAS's others would stay awake where helpers are to compute next."""
+    with threads.one_blas_thread():
+        return np.matmul(a, b)
 
 
 def multiply(matrix: Array, windows: Array, out: Array) -> None:
