@@ -25,7 +25,7 @@ _NO_FRACTIONS = "integers to a negative power are fractions; convert them with .
 
 
 class Elementwise(Op):
-    """out = ufunc(a, b), in the memory layout of the larger operand."""
+    """out = ufunc(a, b), in the memory layout of the larger operand, or the first."""
 
     __slots__ = ()
     broadcasts = True
@@ -38,6 +38,8 @@ class Elementwise(Op):
         if getattr(a, "ndim", 0) <= 2 or getattr(b, "ndim", 0) <= 2:
             return ufunc(a, b)
         # NumPy answers in C order as soon as the operands differ in layout, and all that follows would pay.
+        if a.shape == b.shape and a.strides != b.strides:
+            return ufunc(a, _laid_out_as(xp, a, b))
         large, small = (a, b) if a.size >= b.size else (b, a)
         if large.flags.c_contiguous or large.strides == small.strides:
             return ufunc(a, b)
@@ -46,6 +48,13 @@ class Elementwise(Op):
             return ufunc(a, b)
         dtype = xp.result_type(a, b) if self.differentiable else bool
         return ufunc(a, b, out=xp.empty_like(large, dtype=dtype))
+
+
+def _laid_out_as(xp: Any, like: Array, x: Array) -> Array:
+    """A copy of x in the memory layout of an array of its shape: faster than to compute with both as they lie."""
+    copy = xp.empty_like(like, dtype=x.dtype)
+    copy[...] = x
+    return copy
 
 
 class Add(Elementwise):
