@@ -188,7 +188,7 @@ def _markdown(head: list[str], lines: list[list[str]]) -> list[str]:
 
 def _line(row: dict[str, Any], others: list[str], lead: str = "tinydl") -> list[str]:
     contenders = row["contenders"]
-    limits = [f"{row['floor']:g}", f"{row['goal']:g}"]
+    limits = [f"{row['floor']:.3g}", f"{row['goal']:.3g}"]
     found = ratios(row, lead)
     if found is None:
         first = ("tinydl", "torch", lead)

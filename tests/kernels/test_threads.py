@@ -67,6 +67,24 @@ def test_a_helper_that_is_busy_leaves_all_blocks_to_the_others(helpers: int) -> 
     assert len(seen) == helpers
 
 
+def test_while_the_threads_of_blas_look_for_work_blocks_are_computed_alone(helpers: int) -> None:
+    state = threads._state
+    state.blas_sleeps = 0.0
+    with threads.one_blas_thread():
+        threads.products_begin()  # these use no other thread
+    assert state.blas_sleeps == 0.0
+    threads.products_begin()
+    assert 0 < state.blas_sleeps - time.perf_counter() <= threads._AWAKE
+    state.blas_sleeps += LONG
+    compute, seen = seen_by(1)
+    assert threads.each(range(8), compute, 1.0) == list(range(8))
+    assert seen == {threading.get_ident()}
+    state.blas_sleeps = time.perf_counter()
+    compute, seen = seen_by(helpers)
+    assert threads.each(range(8), compute, 1.0) == list(range(8))
+    assert len(seen) == helpers
+
+
 @pytest.mark.parametrize("number", [1, 2, 3, 4, 5, 7, 100])
 def test_results_come_in_the_order_of_the_blocks_from_all_threads(number: int, helpers: int) -> None:
     compute, seen = seen_by(min(number, helpers))
