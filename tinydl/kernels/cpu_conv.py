@@ -38,17 +38,14 @@ Array: TypeAlias = Any
 Pair: TypeAlias = tuple[int, int]
 Block: TypeAlias = tuple[int, int]  # the first row of the output, and the one after the last
 
+# Measured limits, each between two ways that are about as fast there.
 _FEW = 12  # rows that leave a product too thin; there it is turned, or stacked, to have more
 _FLAT = 32  # numbers of a window, in all channels, that make a product with it too thin
 _NARROW = 32  # columns of a row; with fewer, several rows are one product
 _THIN = 24  # numbers that a product sums; with fewer, all kernel columns are one product
-_WORTH, _WORTH_GRADIENT = (
-    500_000,
-    180_000,
-)  # multiply-adds that make a product for each kernel column worth its call
-_STACKED = range(
-    6_000, 200_000
-)  # sizes of W_v for which one product for all kernel columns is the faster one
+# Multiply-adds that make a product for each kernel column worth its call, forward and for the weight's gradient.
+_WORTH, _WORTH_GRADIENT = 500_000, 180_000
+_STACKED = range(6_000, 200_000)  # sizes of W_v for which all kernel columns are rather one product
 _DEEP = 800  # numbers of W_v for each column of a row that make dW_v too large to be summed row by row
 _SCRATCH = 3 << 19  # bytes of copied rows, or of products, that stay in the cache
 _SHARED = threads.WORTHWHILE  # multiply-adds that cores share
@@ -255,9 +252,7 @@ def _shifted_weight_gradient(x: Array, g: Array, kernel: Pair, padding: Pair) ->
         return dw
 
     work = g.size * kh * kw * c
-    dw, *others = threads.each(_blocks(oh, o * ow * n * x.itemsize, work), compute, work)
-    for other in others:
-        dw += other
+    dw = _sum(threads.each(_blocks(oh, o * ow * n * x.itemsize, work), compute, work))
     return dw.reshape(kw, kh, c, o).transpose(3, 2, 1, 0)
 
 
@@ -278,9 +273,7 @@ def _deep_weight_gradient(x: Array, g: Array, kernel: Pair, padding: Pair) -> Ar
         return dw
 
     work = g.size * kh * kw * c
-    dw, *others = threads.each(_blocks(oh, o * ow * n * x.itemsize, work), compute, work)
-    for other in others:
-        dw += other
+    dw = _sum(threads.each(_blocks(oh, o * ow * n * x.itemsize, work), compute, work))
     return dw.reshape(o, kw, kh, c).transpose(0, 3, 2, 1)
 
 
@@ -303,10 +296,16 @@ def _lowered_weight_gradient(x: Array, g: Array, kernel: Pair, stride: Pair, pad
         return np.matmul(cut(windows, pieces), turned).sum(axis=(0, 1)).T
 
     work = g.size * k
-    dw, *others = threads.each(_row_blocks(x, kernel, (oh, ow), work), compute, work)
-    for other in others:
-        dw += other
+    dw = _sum(threads.each(_row_blocks(x, kernel, (oh, ow), work), compute, work))
     return dw.reshape(o, *kernel, -1).transpose(0, 3, 1, 2)
+
+
+def _sum(parts: list[Array]) -> Array:
+    """The sum of what blocks gave, in their order; it is written into the first."""
+    total, *others = parts
+    for other in others:
+        total += other
+    return total
 
 
 def _scatter(g: Array, weight: Array, stride: Pair, padding: Pair, size: Pair) -> Array:
