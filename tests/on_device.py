@@ -32,6 +32,7 @@ CPU_ONLY: dict[str, tuple[str, ...]] = {
     "kernels by themselves: the CPU's, and a GPU's as g++ builds them for the CPU": (
         "kernels/",
         "cuda/",
+        "benchmarks/test_profile.py::test_kernels_of_a_step",
         "test_trace.py::test_a_fast_kernel",
         "test_trace.py::test_the_fast_kernel",
         "optim/test_optimizer_blocks.py",
