@@ -105,5 +105,6 @@ def test_what_is_refused() -> None:
     ):
         with pytest.raises(ValueError, match=r"RandomCrops|TensorDataset"):
             RandomCrops(*arrays, size=size, count=count, generator=generator)
+    a_number: Any = 0
     with pytest.raises(TypeError, match=r"RandomCrops: generator must be a td\.Generator, got int"):
-        RandomCrops(image, size=3, count=1, generator=0)  # type: ignore[arg-type]
+        RandomCrops(image, size=3, count=1, generator=a_number)

@@ -297,6 +297,35 @@ def test_unary_functions_keep_the_layout(name: str, layout: str, on: Any) -> Non
     assert memory_order(function(name)(x)) == memory_order(x)
 
 
+@pytest.mark.parametrize(
+    ("a", "b", "copied"),
+    [
+        (((2, 3, 4, 5), (2, 1, 3, 0)), ((2, 3, 4, 5), (0, 1, 2, 3)), True),
+        (((2, 3, 4, 5), (2, 1, 3, 0)), ((2, 3, 4, 5), (2, 1, 3, 0)), False),
+        # An axis of length 1 may have any stride; a broadcast operand has nothing that lies anywhere.
+        (((2, 1, 4, 5), (0, 1, 2, 3)), ((2, 1, 4, 5), (1, 0, 2, 3)), False),
+        (((2, 3, 4, 5), (2, 1, 3, 0)), None, False),
+    ],
+)
+def test_only_an_operand_that_lies_otherwise_is_copied(
+    a: Any, b: Any, copied: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def laid(shape: Any, order: Any) -> Any:
+        """Random values whose axes lie in that order."""
+        lying = td.Generator(0).normal([shape[axis] for axis in order], np.float64)
+        return lying.transpose(np.argsort(order))
+
+    copies = []
+    original = ops._laid_out_as
+    monkeypatch.setattr(ops, "_laid_out_as", lambda *args: (copies.append(1), original(*args))[1])
+    x = laid(*a)
+    y = laid(*b) if b else np.broadcast_to(np.arange(5.0), x.shape)
+    found = (td.Tensor(x) - td.Tensor(y)).numpy()
+    np.testing.assert_array_equal(found, x - y)
+    assert memory_order(td.Tensor(found)) == memory_order(td.Tensor(x))
+    assert bool(copies) == copied
+
+
 SMALLER = [(), (5,), (4, 5), (3, 1, 1), (1, 3, 1, 1), (2, 1, 4, 5), (2, 3, 4, 1), (2, 1, 1, 1)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,9 +13,9 @@ from tinydl.plot import masks
 from tinydl.plot.masks import FOUND, TRUTH
 
 
-def outlines(axes: object) -> dict[str, np.ndarray]:
+def outlines(axes: Any) -> dict[str, np.ndarray]:
     """The points of each outline by its colour."""
-    sets = axes.collections  # type: ignore[attr-defined]
+    sets = axes.collections
     return {to_hex(s.get_edgecolor()[0]): np.concatenate([p.vertices for p in s.get_paths()]) for s in sets}
 
 

@@ -38,7 +38,7 @@ class Elementwise(Op):
         if getattr(a, "ndim", 0) <= 2 or getattr(b, "ndim", 0) <= 2:
             return ufunc(a, b)
         # NumPy answers in C order as soon as the operands differ in layout, and all that follows would pay.
-        if a.shape == b.shape and a.strides != b.strides:
+        if a.shape == b.shape and 0 not in a.strides + b.strides and not _lie_alike(a, b):
             return ufunc(a, _laid_out_as(xp, a, b))
         large, small = (a, b) if a.size >= b.size else (b, a)
         if large.flags.c_contiguous or large.strides == small.strides:
@@ -48,6 +48,11 @@ class Elementwise(Op):
             return ufunc(a, b)
         dtype = xp.result_type(a, b) if self.differentiable else bool
         return ufunc(a, b, out=xp.empty_like(large, dtype=dtype))
+
+
+def _lie_alike(a: Array, b: Array) -> bool:
+    """Whether two arrays of one shape have the same layout; the stride of an axis of length 1 says nothing."""
+    return all(n == 1 or s == t for n, s, t in zip(a.shape, a.strides, b.strides, strict=True))
 
 
 def _laid_out_as(xp: Any, like: Array, x: Array) -> Array:
