@@ -169,17 +169,19 @@ def _flow(
                 )
             if op._retained is not None and targets is None and (out := op._retained()) is not None:
                 retained.append((out, g))
-            needs = op.needs
-            wanted = needs if useful is None else tuple([p in useful for p in op._parents])
-            if True not in wanted:
-                continue
-            op.needs = wanted
-            try:
-                for parent, grad in op._gradients(g, as_tensors=create_graph):
+            if useful is None:
+                flowing = op._gradients(g, create_graph)
+            else:
+                needs, op.needs = op.needs, tuple([p in useful for p in op._parents])
+                try:
+                    if True not in op.needs:
+                        continue
+                    flowing = op._gradients(g, create_graph)
+                finally:
+                    op.needs = needs
+            for parent, grad in zip(op._parents, flowing, strict=True):
+                if parent is not None and grad is not None:
                     arrive(parent, grad)
-                    del grad  # then `arrived` alone holds it
-            finally:
-                op.needs = needs
             if not retain_graph:
                 op._parents = None
                 op._kept, op._memories, op._logs = [], [], []

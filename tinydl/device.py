@@ -151,6 +151,7 @@ class Device:
 
 cpu = Device("cpu", np, np.ndarray, cpu_kernels)
 keep_freed_memory(1024)
+_ON_THE_HOST = np.ndarray, np.generic
 _EXPECTED = (
     "'cpu', 'cuda' (the first GPU; CUDA_VISIBLE_DEVICES chooses another), or 'strict', the test device"
 )
@@ -181,6 +182,6 @@ def get_device(device: str | Device | None) -> Device:
 
 def device_of(array: Array) -> Device | None:
     """The device whose plain array `array` is, or None when it is no array."""
-    if isinstance(array, np.ndarray | np.generic):
+    if isinstance(array, _ON_THE_HOST):
         return cpu
     return next((d for d in _devices.values() if type(array) is d.array_type), None)

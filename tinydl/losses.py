@@ -175,7 +175,8 @@ def cross_entropy(
         label, counts = _labels(who, prediction, target, ignore_index, axis)
         loss = LogitsCrossEntropy(label._data, counts._data, axis)(prediction)
         if reduction == "mean" and loss.device.checks_values:  # then the host may know how many count
-            return loss.sum() / max(int(counts._data.sum()), 1)
+            number = int(counts._data.sum())
+            return loss.mean() if number == loss.size > 0 else loss.sum() / max(number, 1)
         return _weighted(who, loss, counts.astype(loss.dtype), reduction)
     log_probability = log_softmax(prediction, axis)
     if shares:
@@ -405,7 +406,7 @@ def _labels(
             f"prediction of shape {shape} needs labels of shape {shape[:axis] + shape[axis + 1 :]}, "
             f"got {target.shape}",
         )
-    counts = target != ignore_index
+    counts = Tensor(target._data != ignore_index, target.device)
     checked = target.device.checks_values and target.size > 0 and not 0 <= ignore_index < shape[axis]
     if checked and int(target._data.min()) >= 0 and int(target._data.max()) < shape[axis]:
         return target, counts  # all are labels: the rule

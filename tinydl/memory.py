@@ -58,6 +58,8 @@ class Memory:
 
     def changed(self) -> None:
         """Says that a Tensor method changes this memory."""
+        if not self._older and sys.getrefcount(self._log) == _UNUSED:
+            return  # as nearly always: nobody reads it
         for log in [self._log, *(ref() for ref in self._older)]:
             if log is not None:
                 log.append(None)

@@ -12,7 +12,7 @@ import math
 import re
 import threading
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -112,25 +112,31 @@ class Op:
         """
         device: Device | None = None
         dtype: np.dtype[Any] | None = None
-        mixed = wanted = False
-        arrays = []
+        mixed = False
+        arrays: list[Any] = []
+        parents: list[Node | None] = []
+        needs: list[bool] = []
         for x in inputs:
             if isinstance(x, Tensor):
+                data = x._data
                 if device is None:
-                    device = x.device
+                    device, dtype = x.device, data.dtype
                 elif device is not x.device:
                     raise DeviceError(
                         self.name, f"inputs on {device} and {x.device}; move one with .to('{device}')"
                     )
-                data = x._data
-                if dtype is None:
-                    dtype = data.dtype
                 elif dtype is not data.dtype:
                     mixed = True
-                wanted = wanted or x._op is not None or x._wants_grad
+                parent: Node | None = x._op
+                if parent is None and x._wants_grad:
+                    parent = x
                 arrays.append(data)
+                parents.append(parent)
+                needs.append(parent is not None)
             else:
                 arrays.append(x if type(x) in _NUMBERS else self._operand(x))
+                parents.append(None)
+                needs.append(False)
         if device is None:
             return self._on_arrays(arrays)
         if (mixed or (dtype is not _F32 and dtype is not _F64)) and self.promotes != "never":
@@ -142,8 +148,9 @@ class Op:
         out = Tensor(data, self.device)  # where forward left it: another device for `To`
         if self.views:
             out._memory = inputs[0].memory()
-        if wanted and self.differentiable and state.recording:
-            self._record(inputs, arrays, out)
+        if True in needs and self.differentiable and state.recording:
+            self.needs = tuple(needs)
+            self._record(inputs, tuple(parents), arrays, out)
         return out
 
     def _run(self, arrays: list[Array]) -> Array:
@@ -172,7 +179,10 @@ class Op:
 
     def _on_arrays(self, arrays: list[Array]) -> Array:
         """The operation on plain arrays, for the backward methods of others."""
-        device = next((d for d in map(device_of, arrays) if d is not None), None)
+        device = None
+        for a in arrays:
+            if (device := device_of(a)) is not None:
+                break
         if device is None or not state.on_arrays:
             raise DTypeError(self.name, "expected a tensor among its inputs; wrap them with td.tensor(...)")
         self.device = device
@@ -188,45 +198,41 @@ class Op:
             target = _F32
         return [a.astype(target) if getattr(a, "dtype", target) != target else a for a in arrays]
 
-    def _record(self, inputs: Sequence[Any], arrays: list[Array], out: Tensor) -> None:
+    def _record(
+        self, inputs: Sequence[Any], parents: tuple[Node | None, ...], arrays: list[Array], out: Tensor
+    ) -> None:
         if hasattr(self, "_order"):
             raise GraphError(self.name, "this operation has run already; make a new one for each call")
-        parents: list[Node | None] = []
-        for x in inputs:
-            if not isinstance(x, Tensor):
-                parents.append(None)
-            elif x._op is not None:
-                parents.append(x._op)
-            else:
-                parents.append(x if x._wants_grad else None)
         kept: list[Any] = []
         memories: list[Memory | None] = []
         logs: list[Log] = []
         for i in range(len(inputs)) if self._keeps_all else self._keeps_inputs:
-            kept.append(arrays[i] if i < len(arrays) else None)
-            memory = inputs[i].memory() if i < len(arrays) and isinstance(inputs[i], Tensor) else None
-            memories.append(memory)
-            if memory is not None:
+            if i < len(arrays) and isinstance(x := inputs[i], Tensor):
+                kept.append(arrays[i])
+                memories.append(memory := x._memory or x.memory())
                 logs.append(memory.save())
+            else:
+                kept.append(arrays[i] if i < len(arrays) else None)
+                memories.append(None)
+        data = out._data
         if self._keeps_output:
-            kept.append(out._data)
-            memories.append(out.memory())
-            logs.append(out.memory().save())
-        self._parents = tuple(parents)
+            kept.append(data)
+            memories.append(memory := out._memory or out.memory())
+            logs.append(memory.save())
+        self._parents = parents
         self._kept = kept
         self._memories = memories
         self._logs = logs
         self._retained = None
         self._order = next(_creation)
-        self.needs = tuple([p is not None for p in parents])
-        self.shape = out._data.shape
-        self.dtype = out._data.dtype
+        self.shape = data.shape
+        self.dtype = data.dtype
         out._op = self
 
     # ---- backward
 
-    def _gradients(self, g: Any, as_tensors: bool) -> Iterator[tuple[Node, Any]]:
-        """The chain rule at this operation: pairs of a parent and the gradient that flows to it."""
+    def _gradients(self, g: Any, as_tensors: bool) -> Sequence[Any]:
+        """The chain rule at this operation: the gradient that flows to each parent, None where nothing does."""
         for log in self._logs:
             if log and log.changed():
                 raise GraphError(
@@ -242,12 +248,15 @@ class Op:
             grads = (grads,)
         if len(grads) != len(parents):
             raise GraphError(self.name, f"backward returned {len(grads)} gradients for {len(parents)} inputs")
+        checked: list[Any] = []
         for parent, needed, grad in zip(parents, self.needs, grads, strict=True):
-            if needed and parent is not None and grad is not None:
-                grad = self._checked(grad, parent, as_tensors)
-                if state.watching:
-                    self._watch("backward", [g, *kept], grad)
-                yield parent, grad
+            if not needed or parent is None or grad is None:
+                checked.append(None)
+                continue
+            checked.append(self._checked(grad, parent, as_tensors))
+            if state.watching:
+                self._watch("backward", [g, *kept], checked[-1])
+        return checked
 
     def _kept_tensors(self, parents: tuple[Node | None, ...]) -> list[Any]:
         """What was kept, as tensors of the graph: second derivatives flow through them."""
@@ -288,9 +297,10 @@ class Op:
             if isinstance(grad, Tensor) or not hasattr(grad, "dtype"):
                 raise GraphError(self.name, f"backward returned {type(grad).__name__} where an array was due")
             grad = parent.device.xp.asarray(grad)
-        if grad.shape != parent.shape:
-            grad = self._summed(grad, parent.shape)
-        if grad.dtype != parent.dtype:
+        like = parent._data if isinstance(parent, Tensor) else parent
+        if grad.shape != like.shape:
+            grad = self._summed(grad, like.shape)
+        if grad.dtype is not like.dtype and grad.dtype != like.dtype:
             raise GraphError(self.name, f"backward returned a {grad.dtype} gradient for {parent.dtype} input")
         return grad
 

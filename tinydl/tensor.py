@@ -261,9 +261,9 @@ def _holds_float64(data: Any) -> bool:
 
 def supported(who: str, dtype: npt.DTypeLike) -> np.dtype[Any]:
     """`dtype`, in the byte order of the machine; raises TypeError for one that tensors can't have."""
-    wanted = np.dtype(dtype).newbyteorder("=")
-    if wanted.kind not in "biu" and wanted not in (np.float32, np.float64, np.complex128):
+    wanted = np.dtype(dtype)
+    if wanted.kind not in "biu" and wanted.type not in (np.float32, np.float64, np.complex128):
         raise TypeError(
             f"{who}: dtype {wanted} is not supported; use bool, an integer type, float32 or float64"
         )
-    return wanted
+    return np.dtype(wanted.type)  # NumPy's one object for it, which the gate of operations knows

@@ -58,8 +58,14 @@ def elementwise(xp: ModuleType, compute: Callable[..., None], *arrays: Array) ->
 
 def updates(xp: ModuleType, jobs: Sequence[tuple[Callable[..., None], Sequence[Array]]]) -> None:
     """compute(*arrays) for each job, as in `elementwise`; the blocks of all of them share the cores."""
-    blocks = [block for compute, arrays in jobs for block in _blocks(compute, arrays)]
-    _run(blocks, _UPDATE_COST * sum(arrays[0].size for _, arrays in jobs))
+    blocks: list[Callable[[], None]] = []
+    for compute, arrays in jobs:
+        if arrays[0].size <= _ELEMENTS:
+            compute(*arrays)
+        else:
+            blocks += _blocks(compute, arrays)
+    if blocks:
+        _run(blocks, _UPDATE_COST * sum(arrays[0].size for _, arrays in jobs))
 
 
 def _blocks(compute: Callable[..., None], arrays: Sequence[Array]) -> list[Callable[[], None]]:
@@ -85,5 +91,8 @@ def _run(blocks: Sequence[Callable[[], None]], work: float) -> None:
 def activation(xp: ModuleType, name: str, compute: Callable[..., None], *arrays: Array) -> Array:
     """A new array `out` after compute(*arrays, out), block by block."""
     out = xp.empty_like(arrays[-1])
-    elementwise(xp, compute, *arrays, out)
+    if out.size <= _ELEMENTS:
+        compute(*arrays, out)
+    else:
+        elementwise(xp, compute, *arrays, out)
     return out

@@ -61,9 +61,10 @@ class Module:
                 error.who = repr(self)
             error.named_by_layer = True
             raise
-        for hook in tuple(vars(self).get("_forward_hooks", {}).values()):
-            changed = hook(self, inputs, out)
-            out = out if changed is None else changed
+        if hooks := self.__dict__.get("_forward_hooks"):
+            for hook in tuple(hooks.values()):
+                changed = hook(self, inputs, out)
+                out = out if changed is None else changed
         return out
 
     def __setattr__(self, name: str, value: Any) -> None:

@@ -45,12 +45,14 @@ class Dense(Op):
 
     def backward(self, g: Any, x: Any, weight: Any) -> Any:
         dx = dw = db = None
+        rows = _rows(g)
         if self.needs[0]:
-            dx = reshape(MatMul()(_rows(g), weight), (*g.shape[:-1], weight.shape[1]))
+            dx = MatMul()(rows, weight)
+            dx = dx if g.ndim == 2 else reshape(dx, (*g.shape[:-1], weight.shape[1]))
         if self.needs[1]:
-            dw = MatMul()(transpose(_rows(g)), _rows(x))
+            dw = MatMul()(rows.T, _rows(x))
         if self.needs[2]:
-            db = _rows(g).sum(axis=0)
+            db = rows.sum(axis=0)
         return dx, dw, db
 
 

@@ -40,6 +40,13 @@ class Reduction(Op):
         """A reduced array, laid out along the axes of the input again, with length 1 where reduced."""
         return g if self.keepdims else g.reshape(self.kept)
 
+    def repeated(self, g: Any) -> Any:
+        """A reduced array, repeated to the shape of the input."""
+        g = self.spread(g)
+        return (
+            broadcast_to(g, self.full) if isinstance(g, Tensor) else self.device.xp.broadcast_to(g, self.full)
+        )
+
 
 class Sum(Reduction):
     """out = sum of x over the axes,  dx = g, repeated over them."""
@@ -50,7 +57,7 @@ class Sum(Reduction):
         return x.sum(axis=self.prepare(x), keepdims=self.keepdims)
 
     def backward(self, g: Any) -> Any:
-        return broadcast_to(self.spread(g), self.full)
+        return self.repeated(g)
 
 
 class Mean(Reduction):
@@ -66,10 +73,10 @@ class Mean(Reduction):
             self.n *= x.shape[i]
         if self.n == 0:
             raise ShapeError(self.name, f"nothing to average over axis {self.axis} of shape {x.shape}")
-        return x.mean(axis=axes, keepdims=self.keepdims)
+        return x.sum(axis=axes, keepdims=self.keepdims) / self.n
 
     def backward(self, g: Any) -> Any:
-        return broadcast_to(self.spread(g) / self.n, self.full)
+        return self.repeated(g / self.n)
 
 
 class Max(Reduction):

@@ -86,7 +86,7 @@ class Optimizer:
         Raises: RuntimeError when a parameter changed its shape, dtype or device since the optimiser was made.
         """
         for p, made_for in zip(self.params, self._made_for, strict=True):
-            if (p.shape, p.dtype, p.device) != made_for:
+            if (p._data.shape, p._data.dtype, p.device) != made_for:
                 raise RuntimeError(
                     f"{type(self).__name__}: a parameter of {made_for[0]}, {made_for[1]} on {made_for[2]} is now "
                     f"{p.shape}, {p.dtype} on {p.device}; make the optimiser after .astype() and .to()"
@@ -118,26 +118,24 @@ class Optimizer:
 
         In a captured step the numbers that `rates` gives for it stand for the number of the step.
         """
-        jobs: dict[Device, list[tuple[Callable[..., None], list[Array]]]] = {}
+        jobs: dict[Device, list[tuple[Any, list[Array]]]] = {}
         for i, step in steps:
             p = self.params[i]
             assert p._grad is not None
             p.touch()
             arrays = [p._data, p._grad._data, *self._buffers[i].values()]
-            jobs.setdefault(p.device, []).append((self._computing(p.device, step), arrays))
-        for device, updates in jobs.items():
+            jobs.setdefault(p.device, []).append((step, arrays))
+        for device, taken in jobs.items():
+            compiled = self.kernel is not None and hasattr(device.kernels, f"{self.kernel}_update")
+            updates: list[tuple[Callable[..., None], list[Array]]] = []
+            for step, arrays in taken:
+                plain = partial(self._update, step)
+                updates.append((self.compiled(device, plain, step) if compiled else plain, arrays))
             if self.elementwise:
                 device.kernels.updates(device.xp, updates)
             else:
                 for update, arrays in updates:
                     update(*arrays)
-
-    def _computing(self, device: Device, step: Any) -> Callable[..., None]:
-        """What computes `update` for a step: this class, or what the CPU's kernels have compiled for its rule."""
-        plain = partial(self._update, step)
-        if self.kernel is None or not hasattr(device.kernels, f"{self.kernel}_update"):
-            return plain
-        return self.compiled(device, plain, step)
 
     def compiled(self, device: Device, plain: Callable[..., None], step: int) -> Callable[..., None]:
         """The compiled update(data, grad, *buffers) for a step, which is `plain` for arrays that it does not cover.
