@@ -34,8 +34,22 @@ def backward(
     `gradient`, for a graph that was freed, and for saved values that were changed in place; ValueError for a
     `gradient` of another shape, dtype or device, TypeError for one that is no tensor.
     """
-    retain_graph = retain_graph or create_graph
-    grads = _flow([(tensor, _seed(tensor, gradient, create_graph))], retain_graph, create_graph)
+    backward_all([tensor], [gradient], retain_graph, create_graph)
+
+
+def backward_all(
+    tensors: Sequence[Tensor],
+    gradients: Sequence[Tensor | None],
+    retain_graph: bool = False,
+    create_graph: bool = False,
+) -> None:
+    """`backward` from several tensors at once, each with its gradient; what they share is gone through once.
+
+    Shapes and dtypes are those of `backward`. Raises what that raises.
+    """
+    roots = [(y, _seed(y, v, create_graph)) for y, v in zip(tensors, gradients, strict=True)]
+    grads = _flow(roots, retain_graph or create_graph, create_graph)
+    del roots
     capture = current()
     while grads:
         leaf, grad = grads.popitem()

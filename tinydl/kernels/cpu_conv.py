@@ -391,9 +391,12 @@ def _windows(x: Array, kernel: Pair, stride: Pair, padding: Pair, block: Block, 
     h, c, w, n = x.shape
     (kh, kw), (start, stop), pw, s = kernel, block, padding[1], stride[1]
     first, height = stride[0] * start - padding[0], stride[0] * (stop - start - 1) + kh
-    inside = first >= 0 and first + height <= h
-    if kw == s == 1 and pw == 0 and ow == w and inside and x.flags.c_contiguous:
-        return _view(x[first : first + height, None], kh, stride[0], stop - start)  # nothing to shift
+    if pw == 0 and first >= 0 and first + height <= h and x.flags.c_contiguous:
+        # Nothing but elements of x: one copy of a view, or none where the view is x itself.
+        lines, channels, columns, images = x.strides
+        strides = (lines, columns, channels, s * columns, images)
+        shifted = np.ndarray((height, kw, c, ow, n), x.dtype, x, first * lines, strides)
+        return _view(np.ascontiguousarray(shifted), kh, stride[0], stop - start)
     rows = np.empty((height, kw, c, ow, n), x.dtype)
     top, bottom = min(height, max(0, -first)), max(0, min(height, h - first))
     rows[:top] = 0

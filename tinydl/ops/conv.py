@@ -226,6 +226,8 @@ def pair(who: str, what: str, value: int | Sequence[int], least: int) -> Pair:
     """An option for both axes as (along H, along W); raises ValueError below `least`, TypeError for floats."""
     if type(value) is int and value >= least:  # as nearly always
         return value, value
+    if type(value) is tuple and len(value) == 2 and {*map(type, value)} == {int} and min(value) >= least:
+        return value  # from a layer, which has asked before
     values = tuple(value) if isinstance(value, Sequence) else (value, value)
     if len(values) != 2 or any(not isinstance(v, int | np.integer) or isinstance(v, bool) for v in values):
         raise TypeError(f"{who}: {what} must be an integer or two of them, got {value!r}")

@@ -22,40 +22,44 @@ Pair: TypeAlias = tuple[int, int]
 
 
 class SumPool2d(Op):
-    """out = the sum of each window of x,  dx = g, added at every element of its window."""
+    """out = share times the sum of each window of x,  dx = share g, added at every element of its window."""
 
-    __slots__ = ("kernel", "padding", "places", "size", "stride")
+    __slots__ = ("kernel", "padding", "places", "share", "size", "stride")
     promotes = "always"
 
-    def __init__(self, kernel: Pair, stride: Pair, padding: Pair, places: Pair) -> None:
+    def __init__(self, kernel: Pair, stride: Pair, padding: Pair, places: Pair, share: float = 1.0) -> None:
         self.kernel, self.stride, self.padding, self.places = kernel, stride, padding, places
+        self.share = share
 
     def forward(self, x: Array) -> Array:
         self.size = x.shape[2:]
-        return self.device.kernels.sum_pool2d(
+        out = self.device.kernels.sum_pool2d(
             self.device.xp, x, self.kernel, self.stride, self.padding, self.places
         )
+        out *= self.share  # in place: it is new
+        return out
 
     def backward(self, g: Any) -> Any:
-        return SumPool2dGradient(self.kernel, self.stride, self.padding, self.places, self.size)(g)
+        return SumPool2dGradient(self, self.size)(g)
 
 
 class SumPool2dGradient(Op):
-    """out = each x added at every element of its window,  dx = the sum of g over each window."""
+    """out = share x, added at every element of each window,  dx = share times the sum of g over each window."""
 
-    __slots__ = ("kernel", "padding", "places", "size", "stride")
+    __slots__ = ("pool", "size")
 
-    def __init__(self, kernel: Pair, stride: Pair, padding: Pair, places: Pair, size: Pair) -> None:
-        self.kernel, self.stride, self.padding, self.places = kernel, stride, padding, places
-        self.size = size
+    def __init__(self, pool: SumPool2d, size: Pair) -> None:
+        self.pool, self.size = pool, size
 
     def forward(self, x: Array) -> Array:
+        p = self.pool
         return self.device.kernels.sum_pool2d_gradient(
-            self.device.xp, x, self.kernel, self.stride, self.padding, self.size
+            self.device.xp, x * p.share, p.kernel, p.stride, p.padding, self.size
         )
 
     def backward(self, g: Any) -> Any:
-        return SumPool2d(self.kernel, self.stride, self.padding, self.places)(g)
+        p = self.pool
+        return SumPool2d(p.kernel, p.stride, p.padding, p.places, p.share)(g)
 
 
 class MaxPool2d(Op):
@@ -182,10 +186,10 @@ def avg_pool2d(
     who = "avg_pool2d"
     kernel, steps, border, images, single = _options(who, x, kernel_size, stride, padding)
     places = _places(who, images, kernel, steps, border, (1, 1), ceil_mode)
-    out: Tensor = SumPool2d(kernel, steps, border, places)(images)
-    if not ceil_mode and (count_include_pad or border == (0, 0)):  # every window counts whole
-        out = out * (1.0 / (kernel[0] * kernel[1]))
-    else:
+    alike = not ceil_mode and (count_include_pad or border == (0, 0))  # every window counts whole
+    share = 1.0 / (kernel[0] * kernel[1]) if alike else 1.0
+    out: Tensor = SumPool2d(kernel, steps, border, places, share)(images)
+    if not alike:
         rows, cols = (
             _overlaps(x, places[i], kernel[i], steps[i], border[i], images.shape[2 + i], count_include_pad)
             for i in (0, 1)

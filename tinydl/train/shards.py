@@ -34,7 +34,7 @@ from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 
-from tinydl.autograd import grad, no_grad
+from tinydl.autograd import backward_all, no_grad
 from tinydl.device import cpu
 from tinydl.kernels import threads
 from tinydl.nn.module import Module
@@ -49,7 +49,7 @@ Rows: TypeAlias = tuple[int, int]
 _AWAKE = 2e-3  # seconds that a process waits awake
 _ALIGNED = 64  # bytes: where arrays begin in shared memory
 _MESSAGE = 1 << 16  # bytes: the longest message on a socket
-_REMEMBERED = 20  # places of arrays
+_REMEMBERED = 20  # sets of places of arrays
 
 
 class ShardError(RuntimeError):
@@ -65,8 +65,8 @@ class _Line:
 
     def send(self, what: str, arrays: Sequence[Array | None] = (), **facts: Any) -> None:
         """Sends a message with arrays; those of the message before are overwritten."""
-        places = self._outbox.write(arrays)
-        self._send(json.dumps({"what": what, "arrays": places, **facts}).encode())
+        number, places = self._outbox.write(arrays)
+        self._send(json.dumps({"what": what, "arrays": number, "places": places, **facts}).encode())
 
     def receive(self, what: str) -> tuple[list[Array | None], dict[str, Any]]:
         """The arrays, which the next message overwrites, and the facts of a message that is due."""
@@ -78,7 +78,7 @@ class _Line:
             raise ShardError(f"shards: a process failed: {facts['said']}")
         if facts["what"] != what:
             raise ShardError("shards: the processes took different ways through the model")
-        return self._inbox.read(facts["arrays"]), facts
+        return self._inbox.read(facts["arrays"], facts["places"]), facts
 
     def send_numbers(self, values: Array) -> None:
         """Sends a few numbers at once."""
@@ -125,44 +125,44 @@ class _Line:
 
 
 class _Area:
-    """Memory that processes share and that grows."""
+    """Memory that processes share and that grows.
+
+    Arrays of the same shapes as before are copied to the same places, which both ends know by a number.
+    """
 
     def __init__(self) -> None:
         self._file = os.memfd_create("tinydl")
         self._map: mmap.mmap | None = None
-        self._seen: dict[str, list[Array | None]] = {}  # by places: most steps have those of the step before
+        self._numbers: dict[Any, int] = {}
+        self._known: dict[int, list[Array | None]] = {}
 
-    def write(self, arrays: Sequence[Array | None]) -> list[Any]:
-        """Copies the arrays into it and says where they are, and how: as they lie in memory."""
-        places: list[Any] = []
-        end = 0
-        for a in arrays:
-            if a is None:
-                places.append(None)
-                continue
-            order = [int(axis) for axis in np.argsort([-abs(n) for n in a.strides], kind="stable")]
-            places.append([end, a.dtype.str, order, [a.shape[axis] for axis in order]])
-            end += -(-a.nbytes // _ALIGNED) * _ALIGNED
-        if end > os.fstat(self._file).st_size:
-            os.ftruncate(self._file, end)
-        for a, copy in zip(arrays, self.read(places), strict=True):
+    def write(self, arrays: Sequence[Array | None]) -> tuple[int, list[Any] | None]:
+        """Copies the arrays into it, as they lie in memory; the number of their places, and these if they are new."""
+        key = tuple([None if a is None else (a.shape, a.strides, a.dtype.str) for a in arrays])
+        places = None
+        if key not in self._numbers:
+            if len(self._numbers) == _REMEMBERED:
+                self._numbers = {}
+            self._numbers[key] = len(self._numbers)
+            places = _places(arrays)
+        number = self._numbers[key]
+        for a, copy in zip(arrays, self.read(number, places), strict=True):
             if a is not None and copy is not None:
                 np.copyto(copy, a)
-        return places
+        return number, places
 
-    def read(self, places: list[Any]) -> list[Array | None]:
-        """The arrays at these places."""
-        key = repr(places)
-        if key not in self._seen:
-            size = os.fstat(self._file).st_size
-            if size and (self._map is None or len(self._map) < size):
-                self._map = mmap.mmap(self._file, size)
-            if len(self._seen) == _REMEMBERED:
-                self._seen = {}
-            self._seen[key] = [place and self._array(*place) for place in places]
-        return self._seen[key]
+    def read(self, number: int, places: list[Any] | None) -> list[Array | None]:
+        """The arrays at the places with that number, which are said once."""
+        if places is not None:
+            end = max((place[0] + place[1] for place in places if place), default=0)
+            if end > os.fstat(self._file).st_size:
+                os.ftruncate(self._file, end)
+            if end and (self._map is None or len(self._map) < end):
+                self._map = mmap.mmap(self._file, os.fstat(self._file).st_size)
+            self._known[number] = [place and self._array(*place) for place in places]
+        return self._known[number]
 
-    def _array(self, start: int, dtype: str, order: list[int], shape: list[int]) -> Array:
+    def _array(self, start: int, _: int, dtype: str, order: list[int], shape: list[int]) -> Array:
         if self._map is None:  # nothing but empty arrays so far
             return np.empty(shape, dtype).transpose(np.argsort(order))
         flat = np.frombuffer(self._map, dtype, int(np.prod(shape, dtype=np.int64)), start)
@@ -248,15 +248,12 @@ class Shards:
         for line, rows in zip(self._lines, bounds[1:], strict=True):
             line.send("backward", [g if g is None else g[slice(*rows)] for g in gs])
         with self._computing(Shard(*bounds[0], bounds[-1][1], self._gather)):
-            grads = _gradients(
-                self._outputs, [g if g is None else g[slice(*bounds[0])] for g in gs], self.params
-            )
+            _backward(self._outputs, [g if g is None else g[slice(*bounds[0])] for g in gs])
         self._outputs, self._whole = [], []
-        for p, g in zip(self.params, grads, strict=True):
-            _add(p, g)
         for line in self._lines:
             for p, g in zip(self.params, line.receive("gradients")[0], strict=True):
-                _add(p, g)
+                if g is not None:
+                    _add(p, g)
 
     def __del__(self) -> None:
         self.close()
@@ -320,7 +317,8 @@ class Shards:
     def _compute(self, line: _Line) -> None:
         arrays, facts = line.receive("forward")
         for generator, state in zip(self._generators, facts["generators"], strict=True):
-            generator.set_state(state)
+            if generator.get_state() != state:  # they draw alike, as a rule
+                generator.set_state(state)
         if self.model.training != facts["training"]:
             self.model.train(facts["training"])
 
@@ -336,7 +334,24 @@ class Shards:
             )
             line.send("outputs", [y._data for y in outputs])
             gs, _ = line.receive("backward")
-            line.send("gradients", _gradients(outputs, gs, self.params))
+            _backward(outputs, gs)
+            line.send("gradients", [None if p._grad is None else p._grad._data for p in self.params])
+            for p in self.params:
+                p._grad = None
+
+
+def _places(arrays: Sequence[Array | None]) -> list[Any]:
+    """Where arrays lie one after the other: the first byte, how many, dtype, axes from the slowest on, and lengths."""
+    places: list[Any] = []
+    end = 0
+    for a in arrays:
+        if a is None:
+            places.append(None)
+            continue
+        order = [int(axis) for axis in np.argsort([-abs(n) for n in a.strides], kind="stable")]
+        places.append([end, a.nbytes, a.dtype.str, order, [a.shape[axis] for axis in order]])
+        end += -(-a.nbytes // _ALIGNED) * _ALIGNED
+    return places
 
 
 def _share(params: Sequence[Tensor]) -> list[Array]:
@@ -363,19 +378,14 @@ def _outputs(prediction: Any, shard: Shard) -> tuple[list[Tensor], bool]:
     return outputs, several
 
 
-def _gradients(
-    outputs: Sequence[Tensor], gs: Sequence[Array | None], params: Sequence[Tensor]
-) -> list[Array | None]:
-    """What flows from the outputs to the parameters; None where nothing does."""
-    used = [
-        (y, Tensor(g, cpu)) for y, g in zip(outputs, gs, strict=True) if g is not None and y.requires_grad
-    ]
-    if not used:
-        return [None] * len(params)
-    grads = grad([y for y, _ in used], params, [g for _, g in used], allow_unused=True)
-    return [None if g is None else g._data for g in grads]
+def _backward(outputs: Sequence[Tensor], gs: Sequence[Array | None]) -> None:
+    """Adds what flows from the outputs to the parameters to their gradients."""
+    used = [(y, g) for y, g in zip(outputs, gs, strict=True) if g is not None and y.requires_grad]
+    backward_all([y for y, _ in used], [Tensor(g, cpu) for _, g in used])
 
 
-def _add(p: Tensor, g: Array | None) -> None:
-    if g is not None:
-        p._grad = Tensor(g.copy("K") if p._grad is None else p._grad._data + g, p.device)
+def _add(p: Tensor, g: Array) -> None:
+    if p._grad is None:
+        p._grad = Tensor(g.copy("K"), p.device)
+    else:
+        p._grad._data += g  # in place: `backward` made it, and nobody has seen it
