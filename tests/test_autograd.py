@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import tinydl as td
+from tinydl import autograd
 
 
 def leaf(*values: float, dtype: str = "float64") -> td.Tensor:
@@ -57,6 +58,28 @@ def test_a_diamond_visits_the_shared_operation_once_with_the_whole_gradient() ->
     (h * 3 + h * 5).backward()
     assert [c.tolist() for c in calls] == [[8.0]]
     assert gradient(x) == [16.0]
+
+
+def test_several_tensors_go_back_through_what_they_share_once() -> None:
+    calls = []
+
+    class Counted(td.Op):
+        def forward(self, x: Any) -> Any:
+            return x * 2
+
+        def backward(self, g: Any) -> Any:
+            calls.append(g.copy())
+            return g * 2
+
+    x = leaf(1.0, 2.0)
+    h = Counted()(x)
+    outputs = [h * 3, (h * 5).sum(), x * 7]
+    gradients = [td.tensor([1.0, 2.0], dtype="float64"), None, td.tensor([0.5, 0.5], dtype="float64")]
+    autograd.backward_all(outputs, gradients)
+    assert [c.tolist() for c in calls] == [[8.0, 11.0]]
+    assert gradient(x) == [2 * 8 + 3.5, 2 * 11 + 3.5]
+    with pytest.raises(ValueError, match="zip"):
+        autograd.backward_all(outputs, gradients[:2])
 
 
 def test_a_tensor_used_twice_by_one_operation_gets_both_gradients() -> None:

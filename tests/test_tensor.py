@@ -64,6 +64,17 @@ def test_a_named_dtype_wins(dtype: str) -> None:
         assert td.tensor(data, dtype=dtype).dtype == np.dtype(dtype)
 
 
+@pytest.mark.parametrize("make", [
+    lambda d: td.tensor([1, 0], dtype=d), lambda d: td.ones(2, dtype=d), lambda d: td.zeros(2, dtype=d),
+    lambda d: td.ones(2).astype(d), lambda d: td.tensor(np.ones(2, np.dtype(d).newbyteorder("="))),
+    lambda d: td.tensor(np.ones(2, np.dtype(d).newbyteorder(">"))),
+])  # fmt: skip
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "int32", "uint8", "bool"])
+def test_a_dtype_is_the_one_object_that_numpy_has_for_it(make: Any, dtype: str) -> None:
+    """The gate of operations compares dtypes by identity, and takes a longer way for others."""
+    assert make(dtype)._data.dtype is np.dtype(dtype)
+
+
 def test_big_endian_values_survive() -> None:
     assert td.tensor(np.array([1.5, -2.25], ">f8")).data.tolist() == [1.5, -2.25]
     assert td.tensor(np.array([3, 70000], ">i4")).data.tolist() == [3, 70000]

@@ -194,7 +194,8 @@ def _flow(
                 finally:
                     op.needs = needs
             for parent, grad in zip(op._parents, flowing, strict=True):
-                if parent is not None and grad is not None:
+                if grad is not None:
+                    assert parent is not None
                     arrive(parent, grad)
             if not retain_graph:
                 op._parents = None

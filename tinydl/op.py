@@ -248,14 +248,14 @@ class Op:
             grads = (grads,)
         if len(grads) != len(parents):
             raise GraphError(self.name, f"backward returned {len(grads)} gradients for {len(parents)} inputs")
-        checked: list[Any] = []
-        for parent, needed, grad in zip(parents, self.needs, grads, strict=True):
-            if not needed or parent is None or grad is None:
-                checked.append(None)
-                continue
-            checked.append(self._checked(grad, parent, as_tensors))
-            if state.watching:
-                self._watch("backward", [g, *kept], checked[-1])
+        checked = [
+            self._checked(grad, parent, as_tensors) if needed and grad is not None else None
+            for parent, needed, grad in zip(parents, self.needs, grads, strict=True)
+        ]
+        if state.watching:
+            for grad in checked:
+                if grad is not None:
+                    self._watch("backward", [g, *kept], grad)
         return checked
 
     def _kept_tensors(self, parents: tuple[Node | None, ...]) -> list[Any]:
@@ -289,7 +289,8 @@ class Op:
             self.name, f"a NaN or Inf {born}, in {when} (inputs of shape {shapes}, output {output.shape})"
         )
 
-    def _checked(self, grad: Any, parent: Node, as_tensors: bool) -> Any:
+    def _checked(self, grad: Any, parent: Node | None, as_tensors: bool) -> Any:
+        assert parent is not None  # as somebody needs it
         if as_tensors:
             if not isinstance(grad, Tensor):
                 raise GraphError(self.name, f"backward returned {type(grad).__name__} where a tensor was due")

@@ -240,7 +240,10 @@ def tensor(
     wanted = supported("tensor", host.dtype if dtype is None else dtype)
     if host.dtype.kind not in "biufc":
         raise TypeError(f"tensor: expected numbers, got {type(data).__name__} of {host.dtype}")
-    return Tensor(home.asarray(host.astype(wanted, order="K", copy=False)), home, requires_grad)
+    values = host.astype(wanted, order="K", copy=False).view(
+        wanted
+    )  # the view has `wanted` itself, not an equal one
+    return Tensor(home.asarray(values), home, requires_grad)
 
 
 def _on_the_host(data: Any) -> Any:

@@ -151,6 +151,7 @@ def test_a_product_that_can_be_neither_unpacked_nor_cut_is_wide(m: int, size: in
         ((1, 100, 10), (10, 40), False),
         ((1000, 100), (100, 99), True),
         ((1000, 100), (100, 100), False),
+        ((1000, 1), (1, 1000), False),  # nothing to sum
     ],
 )
 def test_products_between_tiny_and_large_have_one_thread(
@@ -171,3 +172,19 @@ def test_products_between_tiny_and_large_have_one_thread(
     assert (out == a[-1]).all()
     assert bool(entered) == limited
     assert bool(announced) == (out.size * a[-1] >= 10_000_000)
+
+
+@given(data=st.data())
+def test_products_without_a_sum(data: Any) -> None:
+    """Columns times rows, or stacks of them, however they lie: the values and the memory layout of any product."""
+    batch, m, n = (data.draw(st.sampled_from(sizes)) for sizes in (((), (3,), (1, 2)), (0, 1, 7), (0, 1, 5)))
+    dtype = data.draw(st.sampled_from((np.float32, np.float64, np.int64, np.bool_)))
+    a = data.draw(strategies.arrays((*batch, 1, m), dtype)).swapaxes(-1, -2)
+    b = data.draw(strategies.arrays((1, n), dtype))
+    want = np.matmul(a, b)
+    row = a[(0,) * a.ndim][None] if a.size else np.ones(1, dtype)
+    np.testing.assert_array_equal(cpu_product.matmul(np, row, b), np.matmul(row, b))
+    for product in (cpu_product.matmul(np, a, b), cpu_product.one_thread(a, b)):
+        assert (product.shape, product.dtype) == (want.shape, want.dtype)
+        assert product.flags.c_contiguous
+        np.testing.assert_array_equal(product, want)

@@ -123,6 +123,20 @@ def test_a_resumed_run_ends_with_the_same_bits(tmp_path: Path) -> None:
     assert all(ours[name].tobytes() == theirs[name].tobytes() for name in ours)
 
 
+def test_batches_of_many_sizes_keep_their_places_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More sets of places than are remembered, each used again later; batches that grow need more memory."""
+    monkeypatch.setattr("tinydl.train.shards._REMEMBERED", 3)
+    losses = []
+    for shards in (1, 2):
+        t = trainer(shards)
+        losses.append([])
+        for n in (8, 6, 40, 9, 6, 200, 7, 8, 40, 9, 200):
+            x, y = rows(n)
+            losses[-1].append(t.step(td.tensor(x), td.tensor(y))["loss"])
+        t._end_processes()
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-10)
+
+
 class Twins(nn.Module):
     """Two inputs, two outputs, one of which needs no gradient, and a parameter that is never used."""
 

@@ -24,7 +24,6 @@ convolution of g with the mirrored kernel, as long as the windows are not far ap
 from __future__ import annotations
 
 from functools import cache
-from itertools import pairwise
 from types import ModuleType
 from typing import Any, TypeAlias
 
@@ -372,7 +371,7 @@ def _reached(
 def _row_blocks(x: Array, kernel: Pair, places: Pair, work: float) -> list[Block]:
     """The rows of the output in blocks, for kernels that copy rows."""
     # kh - 1 rows are copied for two blocks: few beside those of a block.
-    size = kernel[1] * x[0, :, 0].size * places[1] * x.itemsize
+    size = kernel[1] * x.shape[1] * x.shape[3] * places[1] * x.itemsize
     return _blocks(places[0], size, work, 3 * (kernel[0] - 1))
 
 
@@ -383,7 +382,8 @@ def _blocks(number: int, size: int, work: float, least: int = 1) -> list[Block]:
     """
     fitting = number / max(1, least, _SCRATCH // size)
     blocks = max(1, round(fitting)) if work < _SHARED else 2 * max(1, round(fitting / 2))
-    return list(pairwise(number * i // min(number, blocks) for i in range(min(number, blocks) + 1)))
+    blocks = min(number, blocks)
+    return [(number * i // blocks, number * (i + 1) // blocks) for i in range(blocks)]
 
 
 def _windows(x: Array, kernel: Pair, stride: Pair, padding: Pair, block: Block, ow: int) -> Array:

@@ -90,6 +90,8 @@ def max_pool2d_gradient(
 
 def _inside(size: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, places: Pair) -> bool:
     """Whether all windows lie within the image."""
-    return padding == (0, 0) and all(
-        stride[i] * (places[i] - 1) + dilation[i] * (kernel[i] - 1) < size[i] for i in (0, 1)
+    return (
+        padding == (0, 0)
+        and stride[0] * (places[0] - 1) + dilation[0] * (kernel[0] - 1) < size[0]
+        and stride[1] * (places[1] - 1) + dilation[1] * (kernel[1] - 1) < size[1]
     )

@@ -25,6 +25,8 @@ _TINY, _LARGE = 200_000, 10_000_000  # multiply-adds: OpenBLAS itself gives tiny
 
 def matmul(xp: ModuleType, a: Array, b: Array) -> Array:
     """The product of matrices, on the threads of BLAS only where it is large: see threads.py."""
+    if a.ndim > 1 and a.shape[-1] == 1:
+        return _outer(a, b)
     work = a.size * b.shape[-1]
     if _TINY < work < _LARGE:
         return one_thread(a, b)
@@ -35,8 +37,15 @@ def matmul(xp: ModuleType, a: Array, b: Array) -> Array:
 
 def one_thread(a: Array, b: Array) -> Array:
     """The product of matrices on one thread: BLAS's others would stay awake where helpers are to compute next."""
+    if a.shape[-1] == 1:
+        return _outer(a, b)
     with threads.one_blas_thread():
         return np.matmul(a, b)
+
+
+def _outer(a: Array, b: Array) -> Array:
+    """a (..., M, 1) times b (..., 1, N): there is nothing to sum. NumPy asks no BLAS for it, and its loop is slow."""
+    return np.multiply(a, b, order="C")
 
 
 def multiply(matrix: Array, windows: Array, out: Array) -> None:

@@ -54,7 +54,9 @@ class Conv2d(Op):
         k = self.geometry
         self.size = x.shape[2:]
         out = self.device.kernels.conv2d(self.device.xp, x, weight, k.stride, k.padding, k.dilation, k.groups)
-        return _plus_bias(self, out[:, :, : self.places[0], : self.places[1]], bias)
+        if out.shape[2:] != self.places:  # a place that the windows of a strided convolution left over
+            out = out[:, :, : self.places[0], : self.places[1]]
+        return _plus_bias(self, out, bias)
 
     def backward(self, g: Any, x: Any, weight: Any) -> Any:
         dx = dw = None
@@ -226,8 +228,10 @@ def pair(who: str, what: str, value: int | Sequence[int], least: int) -> Pair:
     """An option for both axes as (along H, along W); raises ValueError below `least`, TypeError for floats."""
     if type(value) is int and value >= least:  # as nearly always
         return value, value
-    if type(value) is tuple and len(value) == 2 and {*map(type, value)} == {int} and min(value) >= least:
-        return value  # from a layer, which has asked before
+    if type(value) is tuple and len(value) == 2:
+        first, second = value
+        if type(first) is int and type(second) is int and first >= least and second >= least:
+            return first, second
     values = tuple(value) if isinstance(value, Sequence) else (value, value)
     if len(values) != 2 or any(not isinstance(v, int | np.integer) or isinstance(v, bool) for v in values):
         raise TypeError(f"{who}: {what} must be an integer or two of them, got {value!r}")

@@ -236,7 +236,7 @@ def _options(
     kernel = pair(who, "kernel_size", kernel_size, 1)
     steps = kernel if stride is None else pair(who, "stride", stride, 1)
     border = pair(who, "padding", padding, 0)
-    if any(2 * p > k for p, k in zip(border, kernel, strict=True)):
+    if 2 * border[0] > kernel[0] or 2 * border[1] > kernel[1]:
         raise ShapeError(who, f"padding {border} must be at most half the kernel size {kernel}")
     if x.ndim not in (3, 4):
         raise ShapeError(who, f"expected images (N, C, H, W) or one image (C, H, W), got shape {x.shape}")
