@@ -240,9 +240,8 @@ def tensor(
     wanted = supported("tensor", host.dtype if dtype is None else dtype)
     if host.dtype.kind not in "biufc":
         raise TypeError(f"tensor: expected numbers, got {type(data).__name__} of {host.dtype}")
-    values = host.astype(wanted, order="K", copy=False).view(
-        wanted
-    )  # the view has `wanted` itself, not an equal one
+    # astype may leave a dtype that is equal to `wanted` but another object; the view has `wanted` itself.
+    values = host.astype(wanted, order="K", copy=False).view(wanted)
     return Tensor(home.asarray(values), home, requires_grad)
 
 
