@@ -60,7 +60,7 @@ def test_the_work_of_an_elementwise_computation_grows_with_its_elements(
 
 
 def test_the_blocks_of_several_updates_share_the_cores(record: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One run for all of them: a small one joins the large ones, as a block of its own."""
+    """One run for all large ones; a small one, which is no work to share, is computed at once."""
     monkeypatch.setattr(cpu, "_ELEMENTS", 100)
     monkeypatch.setattr(cpu, "_UPDATE_COST", 7)
     seen: list[tuple[str, int]] = []
@@ -74,7 +74,8 @@ def test_the_blocks_of_several_updates_share_the_cores(record: Any, monkeypatch:
     cpu.updates(np, [(partial(update, name), arrays) for name, *arrays in jobs])
     assert sorted(seen) == [("a", 100)] * 3 + [("b", 50)] + [("c", 100)] * 2
     assert all(np.array_equal(x, y) for _, x, y in jobs)
-    assert [work for _, (_, _, work) in calls] == [7 * 550]
+    assert seen[0] == ("b", 50)
+    assert [work for _, (_, _, work) in calls] == [7 * 500]
 
 
 @pytest.mark.parametrize("which", [0, 1])

@@ -19,6 +19,7 @@ from tinydl.kernels.cpu_pool import max_pool2d, max_pool2d_gradient, sum_pool2d,
 from tinydl.kernels.cpu_product import matmul
 from tinydl.kernels.cross_entropy import cross_entropy, cross_entropy_gradient
 from tinydl.kernels.reference import add_bias, channel_sums, max_pool2d_chosen, relu
+from tinydl.kernels.subnormal import FlushedToZero
 
 __all__ = [
     "activation",
@@ -57,15 +58,27 @@ def elementwise(xp: ModuleType, compute: Callable[..., None], *arrays: Array) ->
 
 
 def updates(xp: ModuleType, jobs: Sequence[tuple[Callable[..., None], Sequence[Array]]]) -> None:
-    """compute(*arrays) for each job, as in `elementwise`; the blocks of all of them share the cores."""
+    """compute(*arrays) for each job, as in `elementwise`; the blocks of all large arrays share the cores.
+
+    Subnormal numbers are 0 meanwhile: see subnormal.py.
+    """
     blocks: list[Callable[[], None]] = []
-    for compute, arrays in jobs:
-        if arrays[0].size <= _ELEMENTS:
-            compute(*arrays)
-        else:
-            blocks += _blocks(compute, arrays)
+    with FlushedToZero():
+        for compute, arrays in jobs:
+            if arrays[0].size <= _ELEMENTS:
+                compute(*arrays)
+            else:
+                blocks += _blocks(compute, arrays)
     if blocks:
-        _run(blocks, _UPDATE_COST * sum(arrays[0].size for _, arrays in jobs))
+        threads.each(
+            blocks, _flushed, _UPDATE_COST * sum(a[0].size for _, a in jobs if a[0].size > _ELEMENTS)
+        )
+
+
+def _flushed(block: Callable[[], None]) -> None:
+    """Computes a block, in whatever thread it is."""
+    with FlushedToZero():
+        block()
 
 
 def _blocks(compute: Callable[..., None], arrays: Sequence[Array]) -> list[Callable[[], None]]:

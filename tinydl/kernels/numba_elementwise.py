@@ -14,6 +14,7 @@ import numba
 import numpy as np
 
 from tinydl.kernels import cpu, threads
+from tinydl.kernels.subnormal import FlushedToZero
 
 Array: TypeAlias = Any
 Compute: TypeAlias = Callable[..., None]
@@ -85,8 +86,9 @@ def updates(xp: ModuleType, jobs: Sequence[tuple[Compute, Sequence[Array]]]) -> 
     size = sum(arrays[0].size for _, arrays in jobs)
     if not (_is_short(size) and all(isinstance(compute, Fused) for compute, _ in jobs)):
         return cpu.updates(xp, jobs)
-    for compute, arrays in jobs:
-        compute(*arrays)
+    with FlushedToZero():
+        for compute, arrays in jobs:
+            compute(*arrays)
     return None
 
 
