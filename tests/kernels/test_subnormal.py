@@ -32,12 +32,12 @@ def test_results_and_operands_are_zero_inside_and_not_after(dtype: str) -> None:
     assert small.min() > 0
     with FlushedToZero():
         assert half(dtype) == [0.0] * 8
-        assert ((small + small) == 0).all()
+        assert ((small * np.asarray(2.0**50, dtype)) == 0).all()
         with FlushedToZero():
             assert half(dtype) == [0.0] * 8
         assert half(dtype) == [0.0] * 8
     assert half(dtype) == [SMALLEST[dtype] / 2] * 8
-    assert ((small + small) == SMALLEST[dtype] / 2).all()
+    assert ((small * np.asarray(2.0**50, dtype)) == SMALLEST[dtype] * 2.0**48).all()
 
 
 @needs_register
@@ -84,8 +84,8 @@ def test_what_decays_ends_at_zero(
     monkeypatch.setattr(threads._state, "cores", cores)
     monkeypatch.setattr(threads._state, "blas_sleeps", 0.0)
     p = td.tensor(np.ones(size, np.float32), requires_grad=True)
-    optimizer = optim.SGD([p], lr=0.1, momentum=0.5)
-    for value in (1.0, *[0.0] * 170):
+    optimizer = optim.SGD([p], lr=0.1, momentum=0.9)
+    for value in (1e-37, *[0.0] * 300):
         p.grad = td.tensor(np.full(size, value, np.float32))
         if compiled:
             with td.numba_kernels():
@@ -94,5 +94,4 @@ def test_what_decays_ends_at_zero(
             optimizer.step()
     velocity = optimizer.state_dict()["buffers"]["0.velocity"]
     assert (velocity == 0).all()
-    assert np.isclose(p.numpy(), 1.0 - 0.1 * 2.0).all()
     assert half()[0] > 0
