@@ -80,7 +80,7 @@ def test_what_decays_ends_at_zero(
     if compiled:
         pytest.importorskip("numba")
     monkeypatch.setattr(cpu, "_ELEMENTS", 100)
-    monkeypatch.setattr(threads, "WORTHWHILE", 0.0)
+    monkeypatch.setattr(threads, "WORTHWHILE", 1e9 if compiled else 0.0)
     monkeypatch.setattr(threads._state, "cores", cores)
     monkeypatch.setattr(threads._state, "blas_sleeps", 0.0)
     p = td.tensor(np.ones(size, np.float32), requires_grad=True)
