@@ -157,9 +157,11 @@ def _flow(
     retained: list[tuple[Tensor, Any]] = []
     useful = None if targets is None else _leading_to(targets, roots)
 
-    def arrive(node: Node, grad: Any) -> None:
-        if node in arrived:
-            arrived[node] = _plus(arrived[node], grad, node.device)
+    def arrive(node: Node | None, grad: Any) -> None:
+        assert node is not None
+        earlier = arrived.get(node)
+        if earlier is not None:
+            arrived[node] = _plus(earlier, grad, node.device)
             return
         arrived[node] = grad
         if isinstance(node, Op):
@@ -195,7 +197,6 @@ def _flow(
                     op.needs = needs
             for parent, grad in zip(op._parents, flowing, strict=True):
                 if grad is not None:
-                    assert parent is not None
                     arrive(parent, grad)
             if not retain_graph:
                 op._parents = None

@@ -110,6 +110,12 @@ class Op:
         Raises: TypeError for plain arrays and for floating dtypes that differ, RuntimeError for tensors on
         different devices, ValueError for shapes that do not fit.
         """
+        if state.on_arrays:
+            for x in inputs:
+                if isinstance(x, Tensor):
+                    break
+            else:
+                return self._on_arrays(inputs)
         device: Device | None = None
         dtype: np.dtype[Any] | None = None
         mixed = False
@@ -138,7 +144,7 @@ class Op:
                 parents.append(None)
                 needs.append(False)
         if device is None:
-            return self._on_arrays(arrays)
+            raise DTypeError(self.name, _NO_TENSOR)
         if (mixed or (dtype is not _F32 and dtype is not _F64)) and self.promotes != "never":
             arrays = self._promote(arrays)
         self.device = device
@@ -153,7 +159,7 @@ class Op:
             self._record(inputs, tuple(parents), arrays, out)
         return out
 
-    def _run(self, arrays: list[Array]) -> Array:
+    def _run(self, arrays: Sequence[Array]) -> Array:
         try:
             data = self.forward(*arrays)
         except ValueError as error:
@@ -177,14 +183,13 @@ class Op:
             return x.item()
         raise _no_tensor(self.name, x)
 
-    def _on_arrays(self, arrays: list[Array]) -> Array:
+    def _on_arrays(self, arrays: Sequence[Array]) -> Array:
         """The operation on plain arrays, for the backward methods of others."""
-        device = None
-        for a in arrays:
-            if (device := device_of(a)) is not None:
-                break
-        if device is None or not state.on_arrays:
-            raise DTypeError(self.name, "expected a tensor among its inputs; wrap them with td.tensor(...)")
+        device = device_of(arrays[0]) if arrays else None
+        if device is None:
+            device = next((d for d in map(device_of, arrays) if d is not None), None)
+        if device is None:
+            raise DTypeError(self.name, _NO_TENSOR)
         self.device = device
         self.needs = (False,) * len(arrays)
         return self._run(arrays)
@@ -248,10 +253,16 @@ class Op:
             grads = (grads,)
         if len(grads) != len(parents):
             raise GraphError(self.name, f"backward returned {len(grads)} gradients for {len(parents)} inputs")
-        checked = [
-            self._checked(grad, parent, as_tensors) if needed and grad is not None else None
-            for parent, needed, grad in zip(parents, self.needs, grads, strict=True)
-        ]
+        checked: list[Any] = []
+        for parent, needed, grad in zip(parents, self.needs, grads, strict=True):
+            if needed and grad is not None:
+                assert parent is not None
+                kind, like = type(grad), parent._data if isinstance(parent, Tensor) else parent
+                fits = kind is parent.device.array_type and grad.shape == like.shape and not as_tensors
+                fits = fits and grad.dtype is like.dtype  # as nearly always
+                checked.append(grad if fits else self._checked(grad, parent, as_tensors))
+            else:
+                checked.append(None)
         if state.watching:
             for grad in checked:
                 if grad is not None:
@@ -289,8 +300,7 @@ class Op:
             self.name, f"a NaN or Inf {born}, in {when} (inputs of shape {shapes}, output {output.shape})"
         )
 
-    def _checked(self, grad: Any, parent: Node | None, as_tensors: bool) -> Any:
-        assert parent is not None  # as somebody needs it
+    def _checked(self, grad: Any, parent: Node, as_tensors: bool) -> Any:
         if as_tensors:
             if not isinstance(grad, Tensor):
                 raise GraphError(self.name, f"backward returned {type(grad).__name__} where a tensor was due")
@@ -298,10 +308,9 @@ class Op:
             if isinstance(grad, Tensor) or not hasattr(grad, "dtype"):
                 raise GraphError(self.name, f"backward returned {type(grad).__name__} where an array was due")
             grad = parent.device.xp.asarray(grad)
-        like = parent._data if isinstance(parent, Tensor) else parent
-        if grad.shape != like.shape:
-            grad = self._summed(grad, like.shape)
-        if grad.dtype is not like.dtype and grad.dtype != like.dtype:
+        if grad.shape != parent.shape:
+            grad = self._summed(grad, parent.shape)
+        if grad.dtype != parent.dtype:
             raise GraphError(self.name, f"backward returned a {grad.dtype} gradient for {parent.dtype} input")
         return grad
 
@@ -354,6 +363,7 @@ def _no_tensor(who: str, x: Any) -> DTypeError:
 
 Node: TypeAlias = Op | Tensor  # a place that gradients flow to: an operation, or a leaf
 _NUMBERS = frozenset({float, int, bool})
+_NO_TENSOR = "expected a tensor among its inputs; wrap them with td.tensor(...)"
 
 
 def _broadcast_together(shapes: list[tuple[int, ...]]) -> bool:

@@ -104,6 +104,20 @@ def test_the_same_number_of_processes_gives_the_same_bits() -> None:
     assert all(first[name].tobytes() == second[name].tobytes() for name in first)
 
 
+def test_the_processes_have_the_kernels_that_this_one_has() -> None:
+    """Numba's, where the first step is inside their context."""
+    pytest.importorskip("numba")
+    plain, compiled = trainer(2, "float32"), trainer(2, "float32")
+    x, y = rows(20, "float32")
+    plain.fit(DataLoader((x, y), 7, shuffle=True, generator=3), epochs=2)
+    with td.numba_kernels():
+        compiled.fit(DataLoader((x, y), 7, shuffle=True, generator=3), epochs=2)
+    ours, theirs = (t.model.state_dict() for t in (plain, compiled))
+    for name, array in ours.items():
+        np.testing.assert_allclose(theirs[name], array, rtol=1e-4, atol=1e-5, err_msg=name)
+    assert any(ours[name].tobytes() != theirs[name].tobytes() for name in ours)
+
+
 def test_a_resumed_run_ends_with_the_same_bits(tmp_path: Path) -> None:
     class Stop(Callback):
         def on_epoch_end(self, trainer: Trainer, row: dict[str, float]) -> None:
