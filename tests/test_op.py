@@ -150,6 +150,24 @@ def test_an_operation_runs_once() -> None:
         op(x)
 
 
+def test_a_second_call_that_is_refused_leaves_the_first_as_it_was() -> None:
+    class Product(td.Op):
+        def forward(self, x: Any, y: Any) -> Any:
+            return x * y
+
+        def backward(self, g: Any, x: Any, y: Any) -> Any:
+            return g * y if self.needs[0] else None, g * x if self.needs[1] else None
+
+    op = Product()
+    x, y = (td.tensor([2.0, 3.0], dtype="float64", requires_grad=True) for _ in range(2))
+    out = op(x, y)
+    with pytest.raises(RuntimeError, match=r"product: .*make a new one"):
+        op(x.detach(), y)
+    out.backward(td.tensor([1.0, 1.0], dtype="float64"))
+    assert x.grad is not None
+    assert x.grad.numpy().tolist() == [2.0, 3.0]
+
+
 def test_an_operation_without_backward_says_so() -> None:
     class Lame(td.Op):
         differentiable = False

@@ -155,8 +155,7 @@ class Op:
         if self.views:
             out._memory = inputs[0].memory()
         if True in needs and self.differentiable and state.recording:
-            self.needs = tuple(needs)
-            self._record(inputs, tuple(parents), arrays, out)
+            self._record(inputs, parents, needs, arrays, out)
         return out
 
     def _run(self, arrays: Sequence[Array]) -> Array:
@@ -204,7 +203,12 @@ class Op:
         return [a.astype(target) if getattr(a, "dtype", target) != target else a for a in arrays]
 
     def _record(
-        self, inputs: Sequence[Any], parents: tuple[Node | None, ...], arrays: list[Array], out: Tensor
+        self,
+        inputs: Sequence[Any],
+        parents: list[Node | None],
+        needs: list[bool],
+        arrays: list[Array],
+        out: Tensor,
     ) -> None:
         if hasattr(self, "_order"):
             raise GraphError(self.name, "this operation has run already; make a new one for each call")
@@ -224,7 +228,8 @@ class Op:
             kept.append(data)
             memories.append(memory := out._memory or out.memory())
             logs.append(memory.save())
-        self._parents = parents
+        self._parents = tuple(parents)
+        self.needs = tuple(needs)
         self._kept = kept
         self._memories = memories
         self._logs = logs
