@@ -25,6 +25,20 @@ def gradient(x: td.Tensor) -> list[float]:
     return x.grad.data.tolist()
 
 
+class Counted(td.Op):
+    """Twice x; every gradient that comes back joins a list."""
+
+    def __init__(self, calls: list[Any]) -> None:
+        self.calls = calls
+
+    def forward(self, x: Any) -> Any:
+        return x * 2
+
+    def backward(self, g: Any) -> Any:
+        self.calls.append(g.copy())
+        return g * 2
+
+
 # ---- values
 
 
@@ -43,36 +57,18 @@ def test_fan_out_adds_the_gradients_of_all_uses() -> None:
 
 
 def test_a_diamond_visits_the_shared_operation_once_with_the_whole_gradient() -> None:
-    calls = []
-
-    class Counted(td.Op):
-        def forward(self, x: Any) -> Any:
-            return x * 2
-
-        def backward(self, g: Any) -> Any:
-            calls.append(g.copy())
-            return g * 2
-
+    calls: list[Any] = []
     x = leaf(1.0)
-    h = Counted()(x)
+    h = Counted(calls)(x)
     (h * 3 + h * 5).backward()
     assert [c.tolist() for c in calls] == [[8.0]]
     assert gradient(x) == [16.0]
 
 
 def test_several_tensors_go_back_through_what_they_share_once() -> None:
-    calls = []
-
-    class Counted(td.Op):
-        def forward(self, x: Any) -> Any:
-            return x * 2
-
-        def backward(self, g: Any) -> Any:
-            calls.append(g.copy())
-            return g * 2
-
+    calls: list[Any] = []
     x = leaf(1.0, 2.0)
-    h = Counted()(x)
+    h = Counted(calls)(x)
     outputs = [h * 3, (h * 5).sum(), x * 7]
     gradients = [td.tensor([1.0, 2.0], dtype="float64"), None, td.tensor([0.5, 0.5], dtype="float64")]
     autograd.backward_all(outputs, gradients)
