@@ -28,7 +28,7 @@ def test_the_time_of_an_operation_is_that_of_a_chain() -> None:
         calls.append(1)
         return x + w
 
-    assert all(microseconds > 0 for microseconds in overhead.per_op(td, function))  # type: ignore[arg-type]
+    assert all(microseconds > 0 for microseconds in overhead.per_op(td, function))
     assert len(calls) == overhead.OPS
 
 

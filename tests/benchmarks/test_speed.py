@@ -251,3 +251,17 @@ def test_memory_is_that_of_the_network_and_its_steps(tmp_path: Path) -> None:
         assert 3 * size < process.memory() < 30 * size  # weights, gradients, momentum
     finally:
         process.close()
+
+
+def test_no_words_of_a_chart_are_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of that with the longest titles."""
+    drawn: list[Any] = []
+    monkeypatch.setattr(speed_report.plt, "close", drawn.append)
+    result = json.loads((speed.RESULTS / "speed_odd.json").read_text())
+    speed_report.chart(result, tmp_path / "chart.png")
+    (figure,) = drawn
+    box, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
+    assert box.x0 >= 0
+    assert box.x1 <= width
+    assert box.y0 >= 0
+    assert box.y1 <= height

@@ -104,7 +104,7 @@ def _run(blocks: Sequence[Callable[[], None]], work: float) -> None:
 def activation(xp: ModuleType, name: str, compute: Callable[..., None], *arrays: Array) -> Array:
     """A new array `out` after compute(*arrays, out), block by block."""
     out = xp.empty_like(arrays[-1])
-    if out.size <= _ELEMENTS:
+    if out.size <= _ELEMENTS:  # nothing to cut; a small network would notice the way to that answer
         compute(*arrays, out)
     else:
         elementwise(xp, compute, *arrays, out)

@@ -2,7 +2,7 @@
 
 What an optimiser keeps for a weight decays by a factor from step to step once its gradient stays 0, as that of a dead
 ReLU does. After some 800 steps 0.9^t is subnormal, and so it stays, for 0.9 times the smallest number rounds to that
-number. x86 processors compute with such numbers a hundred times slower; they can be told to take them for 0 instead.
+number. x86 processors compute with such numbers tens of times slower, and can be told to take them for 0 instead.
 """
 
 from __future__ import annotations

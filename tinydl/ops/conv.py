@@ -54,7 +54,9 @@ class Conv2d(Op):
         k = self.geometry
         self.size = x.shape[2:]
         out = self.device.kernels.conv2d(self.device.xp, x, weight, k.stride, k.padding, k.dilation, k.groups)
-        if out.shape[2:] != self.places:  # a place that the windows of a strided convolution left over
+        if (
+            out.shape[2:] != self.places
+        ):  # output_padding may leave room for more, where dilation is above stride
             out = out[:, :, : self.places[0], : self.places[1]]
         return _plus_bias(self, out, bias)
 
